@@ -1,0 +1,131 @@
+/* libmailbus: write a subscriber as one function.
+ *
+ *     static mailbus_verdict_t handle(void *self, mailbus_task_t *task)
+ *     {
+ *         const mailbus_event_t *event = mailbus_task_event(task);
+ *         printf("%s %s\n", event->topic, event->id);
+ *         return MAILBUS_DONE;
+ *     }
+ *
+ *     int main(int argc, char **argv)
+ *     {
+ *         static const char *const topics[] = {"message.received", NULL};
+ *         static const mailbus_subscriber_t printer = {
+ *             .name = "printer", .summary = "prints events", .topics = topics, .handle = handle};
+ *         return mailbus_subscriber_main(argc, argv, &printer);
+ *     }
+ *
+ * The runtime does the rest: it subscribes, finds gaps and fetches what is missing, keeps events in
+ * the program's own SQLite file until they are handled, calls `handle` on worker threads, tries
+ * again with growing pauses, sets aside what can't be handled, and goes on after a crash where it
+ * was. Each event is handled to its end once: effects written through mailbus_task_store commit
+ * together with the event's removal; for effects elsewhere use mailbus_task_key as the idempotency
+ * key, because a crash between the effect and its note makes the same call happen again, with the
+ * same key.
+ *
+ * Limits that the runtime can't remove: order holds per topic at the bus, not between workers
+ * (`workers=1` keeps it); an event that waits for its next try does not hold up those behind it. */
+#ifndef MAILBUS_SUBSCRIBER_H
+#define MAILBUS_SUBSCRIBER_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mailbus/event.h"
+
+#define MAILBUS_EXPORT __attribute__((visibility("default")))
+
+typedef enum {
+    MAILBUS_DONE,   /* handled, or nothing to do */
+    MAILBUS_RETRY,  /* not now; try again later (mailbus_task_retry_after, mailbus_task_reason) */
+    MAILBUS_REJECT, /* never: into the dead letters, with mailbus_task_reason */
+} mailbus_verdict_t;
+
+typedef struct mailbus_task mailbus_task_t;       /* one event in one worker's hands */
+typedef struct mailbus_runtime mailbus_runtime_t; /* the running program */
+
+/* One more setting of the subscriber. Types: "text", "integer", "boolean", "duration", "bytes",
+ * "path", "secret", "endpoint", "address". */
+typedef struct {
+    const char *key; /* "section.key" */
+    const char *type;
+    const char *value; /* default, as text */
+    const char *help;
+    bool reload;     /* SIGHUP takes a change (and `reload` is called) */
+    const char *env; /* one more environment name; may be NULL */
+} mailbus_setting_t;
+
+/* A subscriber. Everything is lent for the program's life. */
+typedef struct {
+    const char *name;    /* "autoreply": program mailbus-autoreply, key name, default state file */
+    const char *summary; /* first line of --help */
+    const char *const *topics;   /* exact topics, ends with NULL; may be NULL */
+    const char *const *prefixes; /* topic prefixes, ends with NULL; may be NULL. "" is everything */
+    const mailbus_setting_t *settings; /* ends with a NULL key; may be NULL */
+    const char *schema; /* SQL run at start (CREATE TABLE IF NOT EXISTS …); may be NULL */
+    /* Once, before the first event. 0: go; else the text in `error` is printed and the program ends
+     * with 1. May be NULL. */
+    int (*start)(mailbus_runtime_t *runtime, void **ret_self, mailbus_error_t *error);
+    /* For each event, on a worker thread, several at a time where `workers` is above 1. */
+    mailbus_verdict_t (*handle)(void *self, mailbus_task_t *task);
+    /* After SIGHUP; non-zero with `error` keeps the old rules. On a thread of its own while workers
+     * run. May be NULL. */
+    int (*reload)(void *self, mailbus_runtime_t *runtime, mailbus_error_t *error);
+    /* Once, after the last event. May be NULL. */
+    void (*stop)(void *self);
+} mailbus_subscriber_t;
+
+/* The whole program: settings, signals, bus, inbox, workers. Returns the exit status: 0 after
+ * SIGTERM or
+ * --help, 1 for a failure that was printed, 2 for a wrong command line. */
+MAILBUS_EXPORT int mailbus_subscriber_main(int argc, char **argv,
+                                           const mailbus_subscriber_t *subscriber);
+
+/* --- what a handler may call -------------------------------------------------------------------
+ */
+
+MAILBUS_EXPORT const mailbus_event_t *mailbus_task_event(const mailbus_task_t *task); /* lent */
+/* How many tries came before this one: 0 at the first. */
+MAILBUS_EXPORT unsigned mailbus_task_attempts(const mailbus_task_t *task);
+/* "<name>-<event id>" in the characters and the length that AgentMail's Idempotency-Key takes (1 to
+ * 256 of A-Za-z0-9-._~; an id that does not fit is hashed). The same for every try and after every
+ * restart. With `part` (may be NULL) several effects of one event get keys of their own. Lent until
+ * the next call for this task. */
+MAILBUS_EXPORT const char *mailbus_task_key(mailbus_task_t *task, const char *part);
+/* Why RETRY or REJECT: kept in the inbox and the dead letters, shown by `mailbus dead show`. */
+MAILBUS_EXPORT void mailbus_task_reason(mailbus_task_t *task, const char *format, ...)
+    MAILBUS_PRINTF(2, 3);
+/* With RETRY: not before `seconds` from now (a Retry-After). Bounded by retry.max_pause. */
+MAILBUS_EXPORT void mailbus_task_retry_after(mailbus_task_t *task, double seconds);
+/* The program's own database, inside a transaction that belongs to this event: it commits together
+ * with the event's removal when the handler returns DONE, and is rolled back with RETRY and REJECT.
+ * From this call until the handler returns (or calls mailbus_task_commit) no other worker can
+ * write: no network in between. NULL where the transaction can't begin (disk full): return RETRY.
+ */
+MAILBUS_EXPORT sqlite3 *mailbus_task_store(mailbus_task_t *task);
+/* Commit what was written so far and let the others write; the event stays. For notes that must be
+ * on disk before an effect ("about to send"). Not OK: nothing of it is kept; return RETRY. */
+MAILBUS_EXPORT MAILBUS_MUST_USE mailbus_code_t mailbus_task_commit(mailbus_task_t *task);
+/* The running program of a task. */
+MAILBUS_EXPORT mailbus_runtime_t *mailbus_task_runtime(mailbus_task_t *task);
+/* True once the program is stopping: a long handler then returns RETRY soon. */
+MAILBUS_EXPORT bool mailbus_task_stopping(const mailbus_task_t *task);
+
+/* --- settings, log, metrics --------------------------------------------------------------------
+ */
+
+MAILBUS_EXPORT const char *mailbus_setting_text(const mailbus_runtime_t *runtime, const char *key);
+MAILBUS_EXPORT int64_t mailbus_setting_integer(const mailbus_runtime_t *runtime, const char *key);
+MAILBUS_EXPORT bool mailbus_setting_boolean(const mailbus_runtime_t *runtime, const char *key);
+/* One log line about an event (task) or the program (runtime), level "debug", "info", "warn",
+ * "error". */
+MAILBUS_EXPORT void mailbus_task_log(mailbus_task_t *task, const char *level, const char *format,
+                                     ...) MAILBUS_PRINTF(3, 4);
+MAILBUS_EXPORT void mailbus_runtime_log(mailbus_runtime_t *runtime, const char *level,
+                                        const char *format, ...) MAILBUS_PRINTF(3, 4);
+/* Count under mailbus_<name>_<what>_total{labels}; declares it at the first call. */
+MAILBUS_EXPORT void mailbus_count(mailbus_runtime_t *runtime, const char *what, const char *labels,
+                                  const char *help, uint64_t n);
+
+#endif
