@@ -29,6 +29,11 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
   set(CMAKE_EXE_LINKER_FLAGS "${CMAKE_EXE_LINKER_FLAGS} -pie")
 endif()
 
+if(BUILD_TESTING)
+  # Named points at which a test can end a program as kill -9 would (common/test_point.h).
+  add_compile_definitions(MAILBUS_TEST_POINTS)
+endif()
+
 # mailbus_program(NAME SOURCES… LIBS…): an installed program.
 function(mailbus_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
