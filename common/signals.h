@@ -11,6 +11,9 @@ typedef enum { MB_SIGNAL_NONE, MB_SIGNAL_STOP, MB_SIGNAL_RELOAD } mb_signal_t;
  * czmq's handlers off, unset ZSYS_* in the environment, raise RLIMIT_NOFILE to its hard limit (at
  * most 65536). Returns a signalfd. */
 MAILBUS_MUST_USE mailbus_code_t mb_signals_block(int *ret_fd, mailbus_error_t *error);
+/* What mb_signals_block does to czmq alone, for code that uses czmq before: its signal handlers
+ * off, ZSYS_* out of the environment. To be called while there is one thread. */
+void mb_signals_tame_czmq(void);
 /* Wait for the next one, at most timeout_ms (-1: for ever). NONE: the time is over. */
 mb_signal_t mb_signals_wait(int fd, int timeout_ms);
 
