@@ -25,6 +25,9 @@ mb_metric_t *mb_gauge(mb_metrics_t *self, const char *name, const char *labels, 
 /* bounds: upper bounds in the metric's unit, ascending; +Inf is added. */
 mb_metric_t *mb_histogram(mb_metrics_t *self, const char *name, const char *labels,
                           const char *help, const double *bounds, size_t count);
+/* Append name="value" with the value escaped, after a comma where `out` holds labels already: for
+ * label values that the program does not write itself. */
+void mb_metric_label(const char *name, const char *value, mailbus_buf_t *out);
 void mb_metric_add(mb_metric_t *metric, uint64_t n);       /* counter */
 void mb_metric_set(mb_metric_t *metric, int64_t value);    /* gauge */
 void mb_metric_move(mb_metric_t *metric, int64_t delta);   /* gauge */
