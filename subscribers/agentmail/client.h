@@ -91,9 +91,11 @@ void agentmail_webhook_delete(agentmail_client_t *self, const char *webhook_id,
 /* Seconds to wait by a Retry-After value (RFC 9110 §10.2.3: digits, or a date) at `now` (unix
  * seconds); 0 where it says nothing usable; at most AGENTMAIL_RETRY_AFTER_MAX. */
 double agentmail_retry_after(const char *value, long long now);
-/* Fill a result from a status and the body of an answer: verdict, code, text. `expect_json`: a 2xx
- * without a JSON object is a RETRY. */
-void agentmail_result_judge(long status, const char *body, size_t size, bool expect_json,
-                            agentmail_result_t *result);
+/* Fill a result from a status and the body of an answer: verdict, code, text, json. A 2xx that does
+ * not hold what the call gives back is a RETRY that may have been carried out: a proxy can answer
+ * 200 too. `expected`: NULL no body, "" a JSON object, else the name of a string in it. `doing`
+ * begins the text ("reply"). */
+void agentmail_result_judge(const char *doing, long status, const char *body, size_t size,
+                            const char *expected, agentmail_result_t *result);
 
 #endif

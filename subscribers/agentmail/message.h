@@ -32,8 +32,9 @@ typedef struct {
     /* text and html are both absent: an empty mail, or one over the service's payload limit (which
      * leaves them out without a flag); the API has the whole. */
     bool body_absent;
-    bool has_headers; /* the event carried `headers` at all */
-    bool from_broken; /* a sender is there that is no address */
+    bool has_headers;     /* the event carried `headers` at all */
+    bool from_broken;     /* a sender is there that is no address */
+    bool reply_to_broken; /* the same for Reply-To */
     agentmail_addresses_t from, to, cc, bcc, reply_to;
     agentmail_headers_t headers;
     const char **labels;
