@@ -29,8 +29,11 @@ void publisher_destroy(publisher_t **self_p);
 /* A journal_committed_fn; arg is the publisher. Never blocks. */
 void publisher_committed(void *self, event_t *const *events, size_t count,
                          const mailbus_heads_t *heads);
-/* Close and bind the socket again (after a key was revoked). */
+/* Close and bind the socket again (after a key was revoked). Returns at once; the publisher's
+ * thread does it. What was queued for connected subscribers is dropped: they fetch it. */
 void publisher_rebind(publisher_t *self);
+/* False while a rebind is under way. Any thread. */
+bool publisher_bound(const publisher_t *self);
 /* The real endpoint, ports filled in. */
 const char *publisher_endpoint(const publisher_t *self);
 
