@@ -19,8 +19,9 @@ typedef struct {
     size_t value_size;
 } guard_field_t;
 
-#define GUARD_FIELDS_MAX 100 /* proxies and CDNs add up to 40; the connection's 16 KiB hold more   \
-                              */
+#define GUARD_FIELDS_MAX                                                                           \
+    100 /* proxies and CDNs add up to 40; the connection's 16 KiB hold more                        \
+         */
 
 typedef enum {
     GUARD_OK,
