@@ -146,7 +146,7 @@ mailbus_code_t mb_url_decode(const char *text, size_t size, bool plus_is_space, 
         if (c == '%') {
             int high = size - at > 2 ? hex_digit(text[at + 1]) : -1;
             int low = size - at > 2 ? hex_digit(text[at + 2]) : -1;
-            c = high < 0 || low < 0 ? '\0' : (char)(high << 4 | low);
+            c = (char)(high < 0 || low < 0 ? 0 : high << 4 | low);
             at += 2;
         } else if (c == '+' && plus_is_space) {
             c = ' ';
