@@ -1,5 +1,4 @@
 /* Requests of the replay dialogue: FETCH and HEADS (PROTOCOL.md §Replay). */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

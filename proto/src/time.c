@@ -1,7 +1,6 @@
 /* RFC 3339 times, by the calendar alone: no time zone database, no locale. */
 #include "mailbus/replay.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Days from 1970-01-01 to a date of the proleptic Gregorian calendar, counted in 400-year cycles
@@ -29,6 +28,14 @@ static void date_from_days(int64_t days, int64_t *ret_year, int *ret_month, int 
     *ret_year = year + cycle * 400 + (*ret_month <= 2);
 }
 
+static void digits(char *at, int value, int count)
+{
+    while (count-- > 0) {
+        at[count] = (char)('0' + value % 10);
+        value /= 10;
+    }
+}
+
 void mailbus_time_format(int64_t ms, char text[MAILBUS_TIME_SIZE])
 {
     static const int64_t day_ms = 86400000;
@@ -39,8 +46,14 @@ void mailbus_time_format(int64_t ms, char text[MAILBUS_TIME_SIZE])
     int month, day;
     date_from_days(ms / day_ms, &year, &month, &day);
     int rest = (int)(ms % day_ms);
-    snprintf(text, MAILBUS_TIME_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)year, month, day,
-             rest / 3600000, rest / 60000 % 60, rest / 1000 % 60, rest % 1000);
+    memcpy(text, "0000-00-00T00:00:00.000Z", sizeof "0000-00-00T00:00:00.000Z");
+    digits(text, (int)year, 4);
+    digits(text + 5, month, 2);
+    digits(text + 8, day, 2);
+    digits(text + 11, rest / 3600000, 2);
+    digits(text + 14, rest / 60000 % 60, 2);
+    digits(text + 17, rest / 1000 % 60, 2);
+    digits(text + 20, rest % 1000, 3);
 }
 
 /* `digits` decimal digits at *text, which moves on; -1 where they are not. */
