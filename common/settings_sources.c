@@ -104,9 +104,10 @@ static const char *value_mistake(const char *at, const char *end)
     return NULL;
 }
 
-/* What is wrong with one line (without its newline), or NULL. zconfig would refuse some of it with
- * words that name no file, and take the rest for something else. */
-static const char *line_mistake(const char *line, size_t size)
+/* What is wrong with one line (without its newline), or NULL. zconfig would refuse some of it on
+ * standard output, with words that name no file, and take the rest for something else. `deepest` is
+ * how far the line may be indented; then, how far the next one may. */
+static const char *line_mistake(const char *line, size_t size, long *deepest)
 {
     const char *end = line + size;
     if (size > ZPL_LINE_MAX) {
@@ -141,6 +142,10 @@ static const char *line_mistake(const char *line, size_t size)
     if (at == name) {
         return "a name was expected";
     }
+    if ((indented - line) / 4 > *deepest) {
+        return "it is indented deeper than the line before allows";
+    }
+    *deepest = (indented - line) / 4 + 1;
     while (at < end && is_blank(*at)) {
         at++;
     }
@@ -157,10 +162,11 @@ static mailbus_code_t check_lines(const char *path, const char *text, size_t siz
                                   mailbus_error_t *error)
 {
     int number = 1;
+    long deepest = 0;
     for (const char *line = text; line < text + size; number++) {
         const char *end = memchr(line, '\n', (size_t)(text + size - line));
         end = end != NULL ? end : text + size;
-        const char *mistake = line_mistake(line, (size_t)(end - line));
+        const char *mistake = line_mistake(line, (size_t)(end - line), &deepest);
         if (mistake != NULL) {
             return mailbus_fail(error, MAILBUS_EINVAL, "%.100s, line %d: %s", path, number,
                                 mistake);
@@ -249,8 +255,7 @@ mailbus_code_t mb_settings_read_file(const mb_settings_t *self, const char *path
     mb_signals_tame_czmq();
     root = zconfig_str_load(text);
     if (root == NULL) {
-        code = mailbus_fail(error, MAILBUS_EINVAL,
-                            "%.100s: not a settings file (is a key indented without a section?)",
+        code = mailbus_fail(error, MAILBUS_EINVAL, "%.100s: czmq can't read it as a settings file",
                             path);
         goto out;
     }
