@@ -10,6 +10,8 @@ struct mb_admin {
     mb_metrics_t *metrics;
     mb_ready_fn *ready;
     void *arg;
+    mb_http_handler_fn *more;
+    void *more_arg;
 };
 
 static void serve_index(mb_admin_t *self, mb_http_response_t *response)
@@ -72,11 +74,23 @@ static void handle(void *arg, const mb_http_request_t *request, mb_http_response
         pages[i].serve(arg, response);
         return;
     }
+    mb_admin_t *self = arg;
+    if (self->more != NULL) {
+        self->more(self->more_arg, request, response);
+        return;
+    }
     mb_http_error(response, 404, "no such page: /healthz, /readyz, /metrics");
 }
 
 mailbus_code_t mb_admin_new(const char *listen, mb_metrics_t *metrics, mb_ready_fn *ready,
                             void *arg, mb_admin_t **ret_self, mailbus_error_t *error)
+{
+    return mb_admin_new_with(listen, metrics, ready, arg, NULL, NULL, ret_self, error);
+}
+
+mailbus_code_t mb_admin_new_with(const char *listen, mb_metrics_t *metrics, mb_ready_fn *ready,
+                                 void *arg, mb_http_handler_fn *more, void *more_arg,
+                                 mb_admin_t **ret_self, mailbus_error_t *error)
 {
     if (listen[0] == '\0') {
         *ret_self = NULL;
@@ -89,6 +103,8 @@ mailbus_code_t mb_admin_new(const char *listen, mb_metrics_t *metrics, mb_ready_
     self->metrics = metrics;
     self->ready = ready;
     self->arg = arg;
+    self->more = more;
+    self->more_arg = more_arg;
     const mb_httpd_options_t options = {
         .listen = listen, .max_body = MAX_BODY, .handler = handle, .arg = self};
     mailbus_code_t code = mb_httpd_new(&options, &self->httpd, error);
