@@ -276,24 +276,24 @@ mailbus_code_t answers_have_mail(sqlite3 *db, const answers_plan_t *plan, bool *
     "SELECT count(*) FROM answers WHERE state <> 'refused' AND event_id <> ?1"                     \
     " AND (sender IN (?2, ?3) OR recipient IN (?2, ?3))"
 
-mailbus_code_t answers_count(sqlite3 *db, const answers_plan_t *plan, const limits_t *limits,
-                             limits_counts_t *ret_counts, mailbus_error_t *error)
+mailbus_code_t answers_count(sqlite3 *db, const answers_plan_t *plan, const quota_t *limits,
+                             quota_counts_t *ret_counts, mailbus_error_t *error)
 {
-    limits_counts_t counts = {0};
+    quota_counts_t counts = {0};
     int64_t minute[2] = {0, 0};
     const value_t who[] = {T(plan->event_id), T(plan->sender), T(plan->recipient),
                            N(plan->now_ms - limits->again_after_ms), T(plan->rule)};
     mailbus_code_t code = ask(db, OF_SENDER " AND planned_ms > ?4 AND rule = ?5", who, 5,
                               &counts.same_rule, 1, error);
     if (code == MAILBUS_OK) {
-        const value_t day[] = {who[0], who[1], who[2], N(plan->now_ms - LIMITS_DAY_MS)};
+        const value_t day[] = {who[0], who[1], who[2], N(plan->now_ms - QUOTA_DAY_MS)};
         code = ask(db, OF_SENDER " AND planned_ms > ?4", day, 4, &counts.sender_day, 1, error);
     }
     if (code == MAILBUS_OK) {
         code = ask(db,
                    "SELECT count(*), coalesce(min(planned_ms), 0) FROM answers"
                    " WHERE planned_ms > ? AND event_id <> ? AND state <> 'refused'",
-                   (value_t[]){N(plan->now_ms - LIMITS_MINUTE_MS), T(plan->event_id)}, 2, minute, 2,
+                   (value_t[]){N(plan->now_ms - QUOTA_MINUTE_MS), T(plan->event_id)}, 2, minute, 2,
                    error);
     }
     if (code == MAILBUS_OK) {

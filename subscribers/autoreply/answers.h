@@ -11,11 +11,11 @@
 #include <sqlite3.h>
 
 #include "agentmail/message.h"
-#include "limits.h"
+#include "quota.h"
 
 /* Rows older than this are dropped: far beyond the longest limit, near enough to keep the file
  * small. */
-#define ANSWERS_KEEP_MS (90 * LIMITS_DAY_MS)
+#define ANSWERS_KEEP_MS (90 * QUOTA_DAY_MS)
 
 extern const char answers_schema[]; /* for mailbus_subscriber_t.schema */
 
@@ -58,7 +58,7 @@ typedef struct {
 MAILBUS_MUST_USE mailbus_code_t answers_have_mail(sqlite3 *db, const answers_plan_t *plan,
                                                   bool *ret_have, mailbus_error_t *error);
 MAILBUS_MUST_USE mailbus_code_t answers_count(sqlite3 *db, const answers_plan_t *plan,
-                                              const limits_t *limits, limits_counts_t *ret_counts,
+                                              const quota_t *limits, quota_counts_t *ret_counts,
                                               mailbus_error_t *error);
 /* Write the note, unsure from now on. An answer of this event that was refused before is replaced.
  */

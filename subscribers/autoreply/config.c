@@ -36,7 +36,7 @@ const mailbus_setting_t config_settings[] = {
 
 mailbus_code_t config_check(const config_t *config, mailbus_error_t *error)
 {
-    if (config->limits.again_after_ms < LIMITS_DAY_MS ||
+    if (config->limits.again_after_ms < QUOTA_DAY_MS ||
         config->limits.again_after_ms > ANSWERS_KEEP_MS) {
         return mailbus_fail(error, MAILBUS_EINVAL, "reply.again_after: 1d to 90d");
     }
@@ -44,7 +44,7 @@ mailbus_code_t config_check(const config_t *config, mailbus_error_t *error)
         return mailbus_fail(error, MAILBUS_EINVAL,
                             "reply.per_sender_day and reply.per_minute: at least 1");
     }
-    if (config->max_age_ms < LIMITS_MINUTE_MS) {
+    if (config->max_age_ms < QUOTA_MINUTE_MS) {
         return mailbus_fail(error, MAILBUS_EINVAL, "reply.max_age: at least 1m");
     }
     if (config->header_tries < 1) {
@@ -61,7 +61,7 @@ mailbus_code_t config_load(const mailbus_runtime_t *runtime, config_t **ret_conf
         return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
     }
     atomic_init(&config->holders, 1);
-    config->limits = (limits_t){
+    config->limits = (quota_t){
         .again_after_ms = mailbus_setting_integer(runtime, "reply.again_after"),
         .per_sender_day = mailbus_setting_integer(runtime, "reply.per_sender_day"),
         .per_minute = mailbus_setting_integer(runtime, "reply.per_minute"),

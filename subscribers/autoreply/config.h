@@ -5,9 +5,9 @@
 
 #include <stdatomic.h>
 
-#include "limits.h"
 #include "mailbus/subscriber.h"
 #include "own.h"
+#include "quota.h"
 #include "rules.h"
 
 extern const mailbus_setting_t config_settings[]; /* ends with a NULL key */
@@ -16,7 +16,7 @@ typedef struct {
     atomic_int holders;
     rules_t *rules;
     own_t own;
-    limits_t limits;
+    quota_t limits;
     int64_t max_age_ms;
     int64_t header_tries;
     bool dry_run;

@@ -194,7 +194,7 @@ static guards_mail_t guards_view(const mail_t *mail)
         .own = &mail->config->own,
         .sender_is_inbox = mail->sender_is_inbox,
         .answers_ours = mail->answers_ours,
-        .age_ms = limits_age_ms(mail->event->recorded_time, mail->now_ms),
+        .age_ms = quota_age_ms(mail->event->recorded_time, mail->now_ms),
         .max_age_ms = mail->config->max_age_ms,
     };
 }
@@ -273,7 +273,7 @@ static bool decide(mail_t *mail)
 static bool plan_in(mail_t *mail, sqlite3 *db, const answers_plan_t *plan)
 {
     mailbus_error_t error = {.text = "it can't be written"};
-    limits_counts_t counts = {0};
+    quota_counts_t counts = {0};
     const char *limit = NULL;
     int64_t wait_ms = 0;
     bool have = false;
@@ -284,15 +284,15 @@ static bool plan_in(mail_t *mail, sqlite3 *db, const answers_plan_t *plan)
     if (have) {
         return silent(mail, "answered-already", "another event brought the same mail");
     }
-    switch (limits_decide(&mail->config->limits, &counts, mail->now_ms, &limit, &wait_ms)) {
-    case LIMITS_SILENT:
+    switch (quota_decide(&mail->config->limits, &counts, mail->now_ms, &limit, &wait_ms)) {
+    case QUOTA_SILENT:
         return silent(mail, limit, mail->rule->name);
-    case LIMITS_LATER:
+    case QUOTA_LATER:
         mailbus_task_retry_after(mail->task, (double)wait_ms / 1000);
         finish(mail, MAILBUS_RETRY, "later", "%s: more than %" PRId64 " answers a minute", limit,
                mail->config->limits.per_minute);
         return false;
-    case LIMITS_GO:
+    case QUOTA_GO:
         break;
     }
     if (answers_plan(db, plan, &error) != MAILBUS_OK ||

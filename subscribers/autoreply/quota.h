@@ -1,40 +1,40 @@
 /* How many answers are too many: pure functions of counts and the time. */
-#ifndef AUTOREPLY_LIMITS_H
-#define AUTOREPLY_LIMITS_H
+#ifndef AUTOREPLY_QUOTA_H
+#define AUTOREPLY_QUOTA_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LIMITS_DAY_MS    86400000LL
-#define LIMITS_MINUTE_MS 60000LL
+#define QUOTA_DAY_MS    86400000LL
+#define QUOTA_MINUTE_MS 60000LL
 
 typedef struct {
     int64_t again_after_ms; /* one answer per sender and rule in this time; at least a day */
     int64_t per_sender_day; /* answers to one sender in 24 hours, over all rules */
     int64_t per_minute;     /* answers of the whole program; opens again by itself */
-} limits_t;
+} quota_t;
 
 /* What was answered before. A sender is counted by its own address and by the one that the answer
  * goes to, so that neither a changing From nor a changing Reply-To gets around it. */
 typedef struct {
     int64_t same_rule;     /* answers to the sender by this rule within again_after_ms */
-    int64_t sender_day;    /* answers to the sender within LIMITS_DAY_MS */
-    int64_t minute;        /* answers within LIMITS_MINUTE_MS */
+    int64_t sender_day;    /* answers to the sender within QUOTA_DAY_MS */
+    int64_t minute;        /* answers within QUOTA_MINUTE_MS */
     int64_t minute_oldest; /* when the oldest of these was; ms since 1970 */
-} limits_counts_t;
+} quota_counts_t;
 
 typedef enum {
-    LIMITS_GO,     /* answer */
-    LIMITS_SILENT, /* never answer this mail */
-    LIMITS_LATER,  /* the program is too fast: after *ret_wait_ms */
-} limits_verdict_t;
+    QUOTA_GO,     /* answer */
+    QUOTA_SILENT, /* never answer this mail */
+    QUOTA_LATER,  /* the program is too fast: after *ret_wait_ms */
+} quota_verdict_t;
 
 /* `ret_reason` gets the name of the limit, a constant. */
-limits_verdict_t limits_decide(const limits_t *limits, const limits_counts_t *counts,
-                               int64_t now_ms, const char **ret_reason, int64_t *ret_wait_ms);
+quota_verdict_t quota_decide(const quota_t *limits, const quota_counts_t *counts, int64_t now_ms,
+                             const char **ret_reason, int64_t *ret_wait_ms);
 
 /* Milliseconds from an RFC 3339 time in UTC to `now_ms`; 0 where it is no such time or lies ahead.
  */
-int64_t limits_age_ms(const char *time, int64_t now_ms);
+int64_t quota_age_ms(const char *time, int64_t now_ms);
 
 #endif
