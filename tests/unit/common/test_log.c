@@ -143,7 +143,7 @@ static void test_json_lines_are_json_with_the_same_keys(void **state)
     assert_string_equal(mailbus_json_string(tree, "stage"), "http");
     assert_string_equal(mailbus_json_string(tree, "message"), "a \"quoted\"\x1b line\\xff");
     assert_string_equal(mailbus_json_string(tree, "subject"), "caf\xc3\xa9");
-    assert_int_equal(cJSON_GetNumberValue(mailbus_json_item(tree, "number")), -12);
+    assert_true(cJSON_GetNumberValue(mailbus_json_item(tree, "number")) == -12);
     cJSON_Delete(tree);
 }
 
