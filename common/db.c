@@ -75,10 +75,11 @@ static mailbus_code_t take_lock(const char *path, mb_db_lock_t **ret_lock, mailb
         code = mailbus_fail(error, errno == EACCES ? MAILBUS_EACCESS : MAILBUS_EIO,
                             "can't open %s: %s", name, strerror(errno));
     } else if (flock(lock->fd, LOCK_EX | LOCK_NB) != 0) {
+        bool held = errno == EWOULDBLOCK;
         char holder[24] = "";
         ssize_t size = pread(lock->fd, holder, sizeof holder - 1, 0);
         holder[size > 0 ? strspn(holder, "0123456789") : 0] = '\0';
-        code = mailbus_fail(error, errno == EWOULDBLOCK ? MAILBUS_EEXIST : MAILBUS_EIO,
+        code = mailbus_fail(error, held ? MAILBUS_EEXIST : MAILBUS_EIO,
                             "%s is in use by another process%s%s", path,
                             holder[0] != '\0' ? ", pid " : "", holder);
     }
@@ -89,8 +90,8 @@ static mailbus_code_t take_lock(const char *path, mb_db_lock_t **ret_lock, mailb
     /* The number is only for people; without it the lock is as good. */
     char pid[24];
     int size = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    if (ftruncate(lock->fd, 0) == 0 && pwrite(lock->fd, pid, (size_t)size, 0) != size) {
-        (void)ftruncate(lock->fd, 0);
+    if (pwrite(lock->fd, pid, (size_t)size, 0) != size || ftruncate(lock->fd, size) != 0) {
+        pid[0] = '\0';
     }
     *ret_lock = lock;
     return MAILBUS_OK;
