@@ -219,6 +219,9 @@ static void run(agentmail_client_t *self, const call_t *call, agentmail_result_t
                                result);
         result->retry_after = result->verdict == AGENTMAIL_RETRY ? answer.retry_after : 0;
     }
+    if (strcmp(call->method, "GET") == 0) {
+        result->maybe_done = false; /* nothing changes by reading */
+    }
 out:
     mailbus_buf_free(&url);
     mailbus_buf_free(&body);
@@ -269,7 +272,7 @@ static void download(agentmail_client_t *self, const char *doing, size_t limit, 
         if (answer.too_long) {
             result->verdict = AGENTMAIL_REJECT;
         }
-        result->maybe_done = false; /* nothing changes by reading */
+        result->maybe_done = false;
     } else {
         agentmail_result_judge(doing, answer.status, NULL, 0, NULL, result);
         result->retry_after = result->verdict == AGENTMAIL_RETRY ? answer.retry_after : 0;

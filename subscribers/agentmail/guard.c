@@ -154,7 +154,7 @@ mailbus_code_t agentmail_url_check(const char *url, agentmail_url_t *ret_url,
     if (curl_url_set(parsed, CURLUPART_URL, url, 0) != CURLUE_OK ||
         curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
         curl_url_get(parsed, CURLUPART_HOST, &host, 0) != CURLUE_OK) {
-        code = mailbus_fail(error, MAILBUS_EINVAL, "not a URL with a scheme and a host");
+        code = mailbus_fail(error, MAILBUS_EINVAL, "not a URL like https://host/path");
         goto out;
     }
     bool https = strcmp(scheme, "https") == 0;
