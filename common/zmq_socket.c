@@ -1,5 +1,6 @@
 #include "zmq_socket.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -55,7 +56,7 @@ static bool set_common(void *socket, const mb_socket_options_t *options)
     bool ok = set_int(socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS) &&
               set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS) &&
               set_int(socket, ZMQ_HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS) &&
-              set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) && set_int(socket, ZMQ_IPV6, 1) &&
+              set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&
               set_int(socket, ZMQ_LINGER, options->linger_ms);
     if (ok && options->send_hwm != 0) {
         ok = set_int(socket, ZMQ_SNDHWM, options->send_hwm);
@@ -200,6 +201,24 @@ static mailbus_code_t bind_fail(const char *endpoint, mailbus_error_t *error)
     }
 }
 
+/* IPv6, but not for an IPv4 address: libzmq would then report it as [::ffff:127.0.0.1]. */
+static bool set_family(void *socket, const char *endpoint)
+{
+    static const char scheme[] = "tcp://";
+    int ipv6 = 1;
+    const char *colon = strrchr(endpoint, ':');
+    if (strncmp(endpoint, scheme, sizeof scheme - 1) == 0 && colon > endpoint + sizeof scheme - 1) {
+        char host[INET_ADDRSTRLEN] = "";
+        struct in_addr address;
+        size_t size = (size_t)(colon - endpoint) - (sizeof scheme - 1);
+        if (size < sizeof host) {
+            memcpy(host, endpoint + sizeof scheme - 1, size);
+            ipv6 = inet_pton(AF_INET, host, &address) != 1;
+        }
+    }
+    return set_int(socket, ZMQ_IPV6, ipv6);
+}
+
 mailbus_code_t mb_socket_bind(void *socket, const char *endpoint, bool curve, bool open,
                               char *ret_endpoint, size_t size, mailbus_error_t *error)
 {
@@ -219,7 +238,7 @@ mailbus_code_t mb_socket_bind(void *socket, const char *endpoint, bool curve, bo
     }
     char real[256] = "";
     size_t real_size = sizeof real;
-    if (zmq_bind(socket, endpoint) != 0 ||
+    if (!set_family(socket, endpoint) || zmq_bind(socket, endpoint) != 0 ||
         zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, real, &real_size) != 0) {
         return bind_fail(endpoint, error);
     }
@@ -238,7 +257,7 @@ mailbus_code_t mb_socket_bind(void *socket, const char *endpoint, bool curve, bo
 
 mailbus_code_t mb_socket_connect(void *socket, const char *endpoint, mailbus_error_t *error)
 {
-    if (zmq_connect(socket, endpoint) == 0) {
+    if (set_family(socket, endpoint) && zmq_connect(socket, endpoint) == 0) {
         return MAILBUS_OK;
     }
     if (zmq_errno() == EINVAL || zmq_errno() == EPROTONOSUPPORT || zmq_errno() == ENOCOMPATPROTO) {
