@@ -2,9 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "heads_read.h"
+#include "field.h"
 #include "mailbus/replay.h"
-#include "request_id.h"
+#include "utf8.h"
+#include "verb.h"
+
+/* Bytes of an answer's JSON: END's heads, and its other fields. */
+#define ANSWER_MAX_SIZE (MAILBUS_HEADS_MAX_SIZE + MAILBUS_HEADER_MAX)
 
 static void write_number(mailbus_buf_t *json, const char *key, uint64_t value)
 {
@@ -19,9 +23,11 @@ mailbus_code_t mailbus_answer_encode(const mailbus_answer_t *answer, mailbus_buf
     mailbus_buf_text(json, "{\"request\":");
     mailbus_json_write_string(json, answer->request, strlen(answer->request));
     if (answer->kind == MAILBUS_REPLAY_ERROR) {
+        /* A text that was cut to fit may end in the middle of a character. */
+        const size_t size = strnlen(answer->message, sizeof answer->message);
         mailbus_buf_printf(json, ",\"code\":%d,\"message\":", answer->code);
         mailbus_json_write_string(json, answer->message,
-                                  strnlen(answer->message, sizeof answer->message));
+                                  mailbus_utf8_prefix(answer->message, size));
     } else if (answer->kind == MAILBUS_REPLAY_TRIMMED) {
         write_number(json, "oldest", answer->oldest);
     } else {
@@ -41,47 +47,72 @@ mailbus_code_t mailbus_answer_encode(const mailbus_answer_t *answer, mailbus_buf
                         : MAILBUS_OK;
 }
 
-static mailbus_code_t read_number(const cJSON *tree, const char *key, uint64_t *ret_value,
-                                  mailbus_error_t *error)
-{
-    const char *text = mailbus_json_string(tree, key);
-    if (text == NULL || mailbus_sequence_parse(text, ret_value) != MAILBUS_OK) {
-        return mailbus_fail(error, MAILBUS_EINVAL, "\"%s\" is not a decimal number in a string",
-                            key);
-    }
-    return MAILBUS_OK;
-}
-
 static mailbus_code_t read_end(const cJSON *tree, mailbus_answer_t *answer, mailbus_error_t *error)
 {
-    mailbus_code_t code = read_number(tree, "next", &answer->next, error);
+    const char *stream = NULL;
+    uint64_t head = 0;
+    mailbus_code_t code = mailbus_field_uuid(tree, "stream", &stream, error);
     if (code == MAILBUS_OK) {
-        code = read_number(tree, "oldest", &answer->oldest, error);
+        code = mailbus_field_sequence(tree, "next", 1, &answer->next, error);
     }
     if (code == MAILBUS_OK) {
-        code = mailbus_heads_read(mailbus_json_string(tree, "stream"),
-                                  mailbus_json_string(tree, "head"),
-                                  mailbus_json_item(tree, "heads"), &answer->heads, error);
+        code = mailbus_field_sequence(tree, "head", 0, &head, error);
+    }
+    if (code == MAILBUS_OK) {
+        code = mailbus_field_sequence(tree, "oldest", 0, &answer->oldest, error);
+    }
+    if (code == MAILBUS_OK) {
+        code = mailbus_field_heads(mailbus_json_item(tree, "heads"), stream, head, &answer->heads,
+                                   error);
     }
     return code;
+}
+
+/* For a terminal or a log: what does not fit is left out, control characters become blanks. */
+static void copy_message(const char *message, char copy[MAILBUS_ANSWER_MESSAGE_SIZE])
+{
+    const size_t size =
+        mailbus_utf8_prefix(message, strnlen(message, MAILBUS_ANSWER_MESSAGE_SIZE - 1));
+    for (size_t i = 0; i < size; i++) {
+        const unsigned char c = (unsigned char)message[i];
+        copy[i] = c < 0x20 || c == 0x7f ? ' ' : message[i];
+    }
+    copy[size] = '\0';
 }
 
 static mailbus_code_t read_error(const cJSON *tree, mailbus_answer_t *answer,
                                  mailbus_error_t *error)
 {
     const cJSON *number = mailbus_json_item(tree, "code");
-    const char *message = mailbus_json_string(tree, "message");
-    if (!cJSON_IsNumber(number) || !(number->valuedouble >= 400 && number->valuedouble <= 599)) {
+    if (!cJSON_IsNumber(number) || !(number->valuedouble >= 400 && number->valuedouble <= 599) ||
+        number->valuedouble != (int)number->valuedouble) {
         return mailbus_fail(error, MAILBUS_EINVAL, "\"code\" is not a number from 400 to 599");
     }
+    const char *message = mailbus_json_string(tree, "message");
     if (message == NULL) {
         return mailbus_fail(error, MAILBUS_EINVAL, "\"message\" is not a string");
     }
     answer->code = (int)number->valuedouble;
-    size_t size = strlen(message);
-    size = size < sizeof answer->message ? size : sizeof answer->message - 1;
-    memcpy(answer->message, message, size);
+    copy_message(message, answer->message);
     return MAILBUS_OK;
+}
+
+static mailbus_code_t read_answer(const cJSON *tree, mailbus_answer_t *answer,
+                                  mailbus_error_t *error)
+{
+    mailbus_code_t code =
+        mailbus_field_request(tree, answer->kind == MAILBUS_REPLAY_ERROR, answer->request, error);
+    if (code != MAILBUS_OK) {
+        return code;
+    }
+    switch (answer->kind) {
+    case MAILBUS_REPLAY_END:
+        return read_end(tree, answer, error);
+    case MAILBUS_REPLAY_TRIMMED:
+        return mailbus_field_sequence(tree, "oldest", 1, &answer->oldest, error);
+    default:
+        return read_error(tree, answer, error);
+    }
 }
 
 static bool read_kind(const void *verb, size_t size, mailbus_replay_kind_t *ret_kind)
@@ -89,8 +120,7 @@ static bool read_kind(const void *verb, size_t size, mailbus_replay_kind_t *ret_
     static const mailbus_replay_kind_t kinds[] = {MAILBUS_REPLAY_END, MAILBUS_REPLAY_TRIMMED,
                                                   MAILBUS_REPLAY_ERROR};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        const char *name = mailbus_replay_verb(kinds[i]);
-        if (size == strlen(name) && memcmp(verb, name, size) == 0) {
+        if (mailbus_verb_is(verb, size, kinds[i])) {
             *ret_kind = kinds[i];
             return true;
         }
@@ -107,6 +137,10 @@ mailbus_code_t mailbus_answer_decode(const void *verb, size_t verb_size, const v
         return mailbus_fail(error, MAILBUS_EINVAL,
                             "the first frame is none of END, TRIMMED and ERROR");
     }
+    if (json_size > ANSWER_MAX_SIZE) {
+        return mailbus_fail(error, MAILBUS_ETOOBIG, "the answer has more than %u bytes",
+                            ANSWER_MAX_SIZE);
+    }
     cJSON *tree = NULL;
     mailbus_code_t code = mailbus_json_parse_object(json, json_size, &tree, error);
     if (code != MAILBUS_OK) {
@@ -114,24 +148,20 @@ mailbus_code_t mailbus_answer_decode(const void *verb, size_t verb_size, const v
     }
     mailbus_answer_t *answer = calloc(1, sizeof *answer);
     if (answer == NULL) {
-        cJSON_Delete(tree);
-        return mailbus_fail(error, MAILBUS_ENOMEM, "no memory for an answer");
+        code = mailbus_fail(error, MAILBUS_ENOMEM, "no memory for an answer");
+        goto out;
     }
     answer->kind = kind;
-    code = mailbus_request_id_read(tree, answer->request, error);
-    if (code == MAILBUS_OK) {
-        code = kind == MAILBUS_REPLAY_END ? read_end(tree, answer, error)
-               : kind == MAILBUS_REPLAY_TRIMMED
-                   ? read_number(tree, "oldest", &answer->oldest, error)
-                   : read_error(tree, answer, error);
-    }
-    cJSON_Delete(tree);
+    code = read_answer(tree, answer, error);
     if (code != MAILBUS_OK) {
-        mailbus_answer_free(&answer);
-        return code;
+        goto out;
     }
     *ret_answer = answer;
-    return MAILBUS_OK;
+    answer = NULL;
+out:
+    mailbus_answer_free(&answer);
+    cJSON_Delete(tree);
+    return code;
 }
 
 void mailbus_answer_free(mailbus_answer_t **answer_p)

@@ -2,37 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "field.h"
 #include "mailbus/json.h"
 #include "mailbus/replay.h"
-#include "request_id.h"
+#include "verb.h"
 
 /* The largest integer that a JSON number carries exactly: 2^53 (RFC 8259 §6). */
 static const double EXACT_MAX = 9007199254740992.0;
-
-const char *mailbus_replay_verb(mailbus_replay_kind_t kind)
-{
-    static const char *const verbs[] = {"FETCH", "HEADS", "EVENT", "END", "TRIMMED", "ERROR"};
-    return verbs[kind];
-}
-
-mailbus_code_t mailbus_request_id_read(const cJSON *tree, char id[MAILBUS_REQUEST_ID_MAX + 1],
-                                       mailbus_error_t *error)
-{
-    const char *text = mailbus_json_string(tree, "request");
-    size_t size = text == NULL ? 0 : strlen(text);
-    if (size == 0 || size > MAILBUS_REQUEST_ID_MAX) {
-        return mailbus_fail(error, MAILBUS_EINVAL, "\"request\" is not a string of 1 to %d bytes",
-                            MAILBUS_REQUEST_ID_MAX);
-    }
-    for (size_t i = 0; i < size; i++) {
-        if (text[i] < 0x21 || text[i] > 0x7e) {
-            return mailbus_fail(error, MAILBUS_EINVAL,
-                                "\"request\" holds something else than printable ASCII");
-        }
-    }
-    memcpy(id, text, size + 1);
-    return MAILBUS_OK;
-}
 
 static void write_names(mailbus_buf_t *json, const char *key, char *const *names, size_t count)
 {
@@ -117,8 +93,24 @@ static bool is_prefix(const char *text)
            text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-.")] == '\0';
 }
 
-static mailbus_code_t read_names(const cJSON *tree, const char *key, bool topics, char ***ret_names,
-                                 size_t *ret_count, mailbus_error_t *error)
+static mailbus_code_t copy_name(const cJSON *item, bool topic, const char *key, char **ret_name,
+                                mailbus_error_t *error)
+{
+    const char *name = cJSON_IsString(item) ? item->valuestring : NULL;
+    if (name == NULL ||
+        (topic ? mailbus_topic_check(name, strlen(name), NULL) != MAILBUS_OK : !is_prefix(name))) {
+        return mailbus_fail(error, MAILBUS_EINVAL, "\"%s\" holds something that is no topic%s", key,
+                            topic ? "" : "'s beginning");
+    }
+    *ret_name = strdup(name);
+    return *ret_name != NULL ? MAILBUS_OK
+                             : mailbus_fail(error, MAILBUS_ENOMEM, "no memory for a request");
+}
+
+/* The names under `key`, at most `most`. Filled in place, so that the request frees what is half
+ * made. */
+static mailbus_code_t read_names(const cJSON *tree, const char *key, bool topics, size_t most,
+                                 char ***ret_names, size_t *ret_count, mailbus_error_t *error)
 {
     const cJSON *list = mailbus_json_item(tree, key);
     if (list == NULL) {
@@ -127,25 +119,19 @@ static mailbus_code_t read_names(const cJSON *tree, const char *key, bool topics
     if (!cJSON_IsArray(list)) {
         return mailbus_fail(error, MAILBUS_EINVAL, "\"%s\" is not an array", key);
     }
-    /* Filled in place, so that the request frees what is half made. */
-    *ret_names = calloc(MAILBUS_FETCH_MAX_NAMES, sizeof **ret_names);
+    const size_t count = (size_t)cJSON_GetArraySize(list);
+    if (count > most) {
+        return mailbus_fail(error, MAILBUS_EINVAL, "\"topics\" and \"prefixes\" name more than %d",
+                            MAILBUS_FETCH_MAX_NAMES);
+    }
+    *ret_names = calloc(count + 1, sizeof **ret_names);
     if (*ret_names == NULL) {
         return mailbus_fail(error, MAILBUS_ENOMEM, "no memory for a request");
     }
     for (const cJSON *item = list->child; item != NULL; item = item->next) {
-        if (*ret_count == MAILBUS_FETCH_MAX_NAMES) {
-            return mailbus_fail(error, MAILBUS_EINVAL, "\"%s\" names more than %d", key,
-                                MAILBUS_FETCH_MAX_NAMES);
-        }
-        if (!cJSON_IsString(item) ||
-            (topics ? mailbus_topic_check(item->valuestring, strlen(item->valuestring), NULL) !=
-                          MAILBUS_OK
-                    : !is_prefix(item->valuestring))) {
-            return mailbus_fail(error, MAILBUS_EINVAL, "\"%s\" holds something that is no topic%s",
-                                key, topics ? "" : "'s beginning");
-        }
-        if (((*ret_names)[*ret_count] = strdup(item->valuestring)) == NULL) {
-            return mailbus_fail(error, MAILBUS_ENOMEM, "no memory for a request");
+        mailbus_code_t code = copy_name(item, topics, key, *ret_names + *ret_count, error);
+        if (code != MAILBUS_OK) {
+            return code;
         }
         (*ret_count)++;
     }
@@ -171,52 +157,58 @@ static mailbus_code_t read_bound(const cJSON *tree, const char *key, uint32_t mo
     return MAILBUS_OK;
 }
 
+static mailbus_code_t read_stream(const cJSON *tree, mailbus_fetch_t *fetch, mailbus_error_t *error)
+{
+    const char *stream = NULL;
+    if (mailbus_json_item(tree, "stream") == NULL) {
+        return MAILBUS_OK;
+    }
+    mailbus_code_t code = mailbus_field_uuid(tree, "stream", &stream, error);
+    if (code == MAILBUS_OK) {
+        memcpy(fetch->stream, stream, MAILBUS_UUID_SIZE);
+    }
+    return code;
+}
+
 static mailbus_code_t read_fetch(const cJSON *tree, mailbus_fetch_t *fetch, mailbus_error_t *error)
 {
-    const cJSON *stream = mailbus_json_item(tree, "stream");
-    if (stream != NULL) {
-        if (!cJSON_IsString(stream) || strlen(stream->valuestring) >= sizeof fetch->stream) {
-            return mailbus_fail(error, MAILBUS_EINVAL, "\"stream\" is not a UUID");
-        }
-        memcpy(fetch->stream, stream->valuestring, strlen(stream->valuestring) + 1);
-    }
-    mailbus_code_t code = read_from(tree, fetch, error);
+    mailbus_code_t code = read_stream(tree, fetch, error);
     if (code == MAILBUS_OK) {
-        code = read_names(tree, "topics", true, &fetch->topics, &fetch->topic_count, error);
+        code = read_from(tree, fetch, error);
     }
     if (code == MAILBUS_OK) {
-        code = read_names(tree, "prefixes", false, &fetch->prefixes, &fetch->prefix_count, error);
+        code = read_names(tree, "topics", true, MAILBUS_FETCH_MAX_NAMES, &fetch->topics,
+                          &fetch->topic_count, error);
+    }
+    if (code == MAILBUS_OK) {
+        code = read_names(tree, "prefixes", false, MAILBUS_FETCH_MAX_NAMES - fetch->topic_count,
+                          &fetch->prefixes, &fetch->prefix_count, error);
     }
     if (code == MAILBUS_OK) {
         code = read_bound(tree, "limit", MAILBUS_FETCH_MAX_LIMIT, &fetch->limit, error);
     }
-    return code != MAILBUS_OK
-               ? code
-               : read_bound(tree, "bytes", MAILBUS_FETCH_MAX_BYTES, &fetch->bytes, error);
-}
-
-static bool is_verb(const void *verb, size_t size, mailbus_replay_kind_t kind)
-{
-    const char *name = mailbus_replay_verb(kind);
-    return size == strlen(name) && memcmp(verb, name, size) == 0;
+    if (code == MAILBUS_OK) {
+        code = read_bound(tree, "bytes", MAILBUS_FETCH_MAX_BYTES, &fetch->bytes, error);
+    }
+    return code;
 }
 
 mailbus_code_t mailbus_fetch_decode(const void *verb, size_t verb_size, const void *json,
                                     size_t json_size, mailbus_fetch_t **ret_fetch,
                                     mailbus_error_t *error)
 {
-    bool heads = is_verb(verb, verb_size, MAILBUS_REPLAY_HEADS);
-    if (!heads && !is_verb(verb, verb_size, MAILBUS_REPLAY_FETCH)) {
+    bool heads = mailbus_verb_is(verb, verb_size, MAILBUS_REPLAY_HEADS);
+    if (!heads && !mailbus_verb_is(verb, verb_size, MAILBUS_REPLAY_FETCH)) {
         return mailbus_fail(error, MAILBUS_EINVAL, "the first frame is neither FETCH nor HEADS");
     }
     if (json_size > MAILBUS_FETCH_MAX_SIZE) {
-        return mailbus_fail(error, MAILBUS_EINVAL, "the request has more than %d bytes",
+        return mailbus_fail(error, MAILBUS_ETOOBIG, "the request has more than %d bytes",
                             MAILBUS_FETCH_MAX_SIZE);
     }
     cJSON *tree = NULL;
     mailbus_code_t code = mailbus_json_parse_object(json, json_size, &tree, error);
     if (code != MAILBUS_OK) {
-        return MAILBUS_EINVAL;
+        return code;
     }
     mailbus_fetch_t *fetch = calloc(1, sizeof *fetch);
     if (fetch == NULL) {
@@ -224,7 +216,7 @@ mailbus_code_t mailbus_fetch_decode(const void *verb, size_t verb_size, const vo
         return mailbus_fail(error, MAILBUS_ENOMEM, "no memory for a request");
     }
     fetch->kind = heads ? MAILBUS_REPLAY_HEADS : MAILBUS_REPLAY_FETCH;
-    code = mailbus_request_id_read(tree, fetch->request, error);
+    code = mailbus_field_request(tree, false, fetch->request, error);
     if (code == MAILBUS_OK && !heads) {
         code = read_fetch(tree, fetch, error);
     }

@@ -3,9 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "field.h"
 #include "mailbus/event.h"
 #include "mailbus/json.h"
-#include "mailbus/replay.h"
+
+/* Bytes of an attribute whose value can be but one. */
+enum { ATTRIBUTE_MAX = 32 };
 
 static void write_text(mailbus_buf_t *out, const char *key, const char *value)
 {
@@ -50,95 +53,92 @@ mailbus_code_t mailbus_header_encode(const mailbus_event_t *event, mailbus_buf_t
     return MAILBUS_OK;
 }
 
-/* A string attribute of at most `most` bytes; NULL with `error` set where it isn't one. */
-static const char *required(const cJSON *header, const char *key, size_t most,
-                            mailbus_error_t *error)
+static mailbus_code_t read_fixed(const cJSON *header, mailbus_error_t *error)
 {
-    const char *value = mailbus_json_string(header, key);
-    if (value == NULL) {
-        mailbus_fail(error, MAILBUS_EINVAL, "the header has no string \"%s\"", key);
-        return NULL;
+    const char *specversion = NULL;
+    mailbus_code_t code =
+        mailbus_field_string(header, "specversion", ATTRIBUTE_MAX, FIELD_TEXT, &specversion, error);
+    if (code != MAILBUS_OK) {
+        return code;
     }
-    if (value[0] == '\0' || strlen(value) > most) {
-        mailbus_fail(error, MAILBUS_EINVAL, "\"%s\" is empty or longer than %zu bytes", key, most);
-        return NULL;
+    if (strcmp(specversion, "1.0") != 0) {
+        return mailbus_fail(error, MAILBUS_EINVAL, "\"specversion\" is not \"1.0\"");
     }
-    return value;
+    const char *content_type = NULL;
+    code = mailbus_field_optional(header, "datacontenttype", ATTRIBUTE_MAX, FIELD_TEXT,
+                                  &content_type, error);
+    if (code == MAILBUS_OK && content_type != NULL &&
+        strcmp(content_type, "application/json") != 0) {
+        code =
+            mailbus_fail(error, MAILBUS_EINVAL, "\"datacontenttype\" is not \"application/json\"");
+    }
+    return code;
 }
 
-static bool optional(const cJSON *header, const char *key, size_t most, const char **ret_value,
-                     mailbus_error_t *error)
+static mailbus_code_t read_sequences(const cJSON *header, mailbus_event_t *event,
+                                     mailbus_error_t *error)
 {
-    *ret_value = NULL;
-    return mailbus_json_item(header, key) == NULL ||
-           (*ret_value = required(header, key, most, error)) != NULL;
+    mailbus_code_t code = mailbus_field_sequence(header, "sequence", 1, &event->sequence, error);
+    if (code == MAILBUS_OK) {
+        code = mailbus_field_sequence(header, "previous", 0, &event->previous, error);
+    }
+    if (code == MAILBUS_OK && event->previous >= event->sequence) {
+        code = mailbus_fail(error, MAILBUS_EINVAL, "\"previous\" is not below \"sequence\"");
+    }
+    return code;
 }
 
-static bool numbers(const cJSON *header, mailbus_event_t *event, mailbus_error_t *error)
+/* The attributes that are read alike. */
+static mailbus_code_t read_strings(const cJSON *header, mailbus_event_t *event,
+                                   mailbus_error_t *error)
 {
-    const char *sequence = required(header, "sequence", 20, error);
-    const char *previous = sequence == NULL ? NULL : required(header, "previous", 20, error);
-    if (previous == NULL) {
-        return false;
-    }
-    if (mailbus_sequence_parse(sequence, &event->sequence) != MAILBUS_OK || event->sequence == 0) {
-        mailbus_fail(error, MAILBUS_EINVAL, "\"sequence\" is not a decimal number above 0");
-        return false;
-    }
-    if (mailbus_sequence_parse(previous, &event->previous) != MAILBUS_OK ||
-        event->previous >= event->sequence) {
-        mailbus_fail(error, MAILBUS_EINVAL,
-                     "\"previous\" is not a decimal number below \"sequence\"");
-        return false;
-    }
-    return true;
-}
-
-static bool is_uuid(const char *text)
-{
-    for (size_t i = 0; i < MAILBUS_UUID_SIZE - 1; i++) {
-        bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
-        bool hex = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
-        if (hyphen ? text[i] != '-' : !hex) {
-            return false;
+    const struct {
+        const char *key;
+        const char **ret_value;
+        size_t most;
+        field_charset_t charset;
+        bool optional;
+    } fields[] = {
+        {"id", &event->id, MAILBUS_ID_MAX, FIELD_PRINTABLE, false},
+        {"source", &event->source, MAILBUS_HEADER_MAX, FIELD_GRAPHIC, false},
+        {"type", &event->topic, MAILBUS_TOPIC_MAX, FIELD_GRAPHIC, false},
+        {"subject", &event->subject, MAILBUS_SUBJECT_MAX, FIELD_TEXT, true},
+        {"webhookid", &event->webhook_id, MAILBUS_ID_MAX, FIELD_PRINTABLE, true},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        mailbus_code_t (*read)(const cJSON *, const char *, size_t, field_charset_t, const char **,
+                               mailbus_error_t *) =
+            fields[i].optional ? mailbus_field_optional : mailbus_field_string;
+        mailbus_code_t code = read(header, fields[i].key, fields[i].most, fields[i].charset,
+                                   fields[i].ret_value, error);
+        if (code != MAILBUS_OK) {
+            return code;
         }
     }
-    return text[MAILBUS_UUID_SIZE - 1] == '\0';
+    return MAILBUS_OK;
 }
 
 /* Lend everything from the tree. */
-static bool read_header(const cJSON *header, mailbus_event_t *event, mailbus_error_t *error)
+static mailbus_code_t read_header(const cJSON *header, mailbus_event_t *event,
+                                  mailbus_error_t *error)
 {
-    const char *specversion = required(header, "specversion", 8, error);
-    if (specversion == NULL) {
-        return false;
+    mailbus_code_t code = read_fixed(header, error);
+    if (code == MAILBUS_OK) {
+        code = read_strings(header, event, error);
     }
-    if (strcmp(specversion, "1.0") != 0) {
-        mailbus_fail(error, MAILBUS_EINVAL, "\"specversion\" is not \"1.0\"");
-        return false;
+    if (code == MAILBUS_OK) {
+        code = mailbus_field_time(header, "time", &event->time, error);
     }
-    int64_t ms;
-    if ((event->id = required(header, "id", MAILBUS_ID_MAX, error)) == NULL ||
-        (event->source = required(header, "source", MAILBUS_HEADER_MAX, error)) == NULL ||
-        (event->topic = required(header, "type", MAILBUS_TOPIC_MAX, error)) == NULL ||
-        !optional(header, "subject", MAILBUS_SUBJECT_MAX, &event->subject, error) ||
-        (event->time = required(header, "time", 64, error)) == NULL ||
-        !numbers(header, event, error) ||
-        (event->stream = required(header, "stream", MAILBUS_UUID_SIZE - 1, error)) == NULL ||
-        !optional(header, "webhookid", MAILBUS_ID_MAX, &event->webhook_id, error) ||
-        (event->recorded_time = required(header, "recordedtime", 64, error)) == NULL) {
-        return false;
+    if (code == MAILBUS_OK) {
+        code = read_sequences(header, event, error);
     }
-    if (mailbus_time_parse(event->time, &ms) != MAILBUS_OK ||
-        mailbus_time_parse(event->recorded_time, &ms) != MAILBUS_OK) {
-        mailbus_fail(error, MAILBUS_EINVAL, "\"time\" or \"recordedtime\" is not an RFC 3339 time");
-        return false;
+    if (code == MAILBUS_OK) {
+        code = mailbus_field_uuid(header, "stream", &event->stream, error);
     }
-    if (strlen(event->stream) != MAILBUS_UUID_SIZE - 1 || !is_uuid(event->stream)) {
-        mailbus_fail(error, MAILBUS_EINVAL, "\"stream\" is not a UUID in lower case");
-        return false;
+    if (code == MAILBUS_OK) {
+        code = mailbus_field_time(header, "recordedtime", &event->recorded_time, error);
     }
-    return true;
+    return code;
 }
 
 /* An event and all that it points to, in one allocation: `lent` copied. */
@@ -188,33 +188,37 @@ mailbus_code_t mailbus_event_decode(const void *topic, size_t topic_size, const 
                                     size_t header_size, const void *body, size_t body_size,
                                     mailbus_event_t **ret_event, mailbus_error_t *error)
 {
-    mailbus_code_t code = mailbus_topic_check(topic, topic_size, error);
-    if (code != MAILBUS_OK) {
-        return MAILBUS_EINVAL;
+    mailbus_error_t why;
+    if (mailbus_topic_check(topic, topic_size, &why) != MAILBUS_OK) {
+        return mailbus_fail(error, MAILBUS_EINVAL, "%s", why.text); /* reserved ones as well */
     }
     if (header_size > MAILBUS_HEADER_MAX) {
-        return mailbus_fail(error, MAILBUS_EINVAL, "the header has more than %d bytes",
+        return mailbus_fail(error, MAILBUS_ETOOBIG, "the header has more than %d bytes",
                             MAILBUS_HEADER_MAX);
     }
     cJSON *tree = NULL;
-    code = mailbus_json_parse_object(header, header_size, &tree, error);
+    mailbus_code_t code = mailbus_json_parse_object(header, header_size, &tree, error);
     if (code != MAILBUS_OK) {
         return code;
     }
+    mailbus_event_t *event = NULL;
     mailbus_event_t lent = {.body = body, .body_size = body_size};
-    if (!read_header(tree, &lent, error)) {
-        code = MAILBUS_EINVAL;
-    } else if (strlen(lent.topic) != topic_size || memcmp(lent.topic, topic, topic_size) != 0) {
-        code = mailbus_fail(error, MAILBUS_EINVAL, "\"type\" differs from the topic frame");
-    } else {
-        mailbus_event_t *event = copy_event(&lent);
-        if (event == NULL) {
-            code = mailbus_fail(error, MAILBUS_ENOMEM, "no memory for an event of %zu bytes",
-                                body_size);
-        } else {
-            *ret_event = event;
-        }
+    code = read_header(tree, &lent, error);
+    if (code != MAILBUS_OK) {
+        goto out;
     }
+    if (strlen(lent.topic) != topic_size || memcmp(lent.topic, topic, topic_size) != 0) {
+        code = mailbus_fail(error, MAILBUS_EINVAL, "\"type\" differs from the topic frame");
+        goto out;
+    }
+    event = copy_event(&lent);
+    if (event == NULL) {
+        code =
+            mailbus_fail(error, MAILBUS_ENOMEM, "no memory for an event of %zu bytes", body_size);
+        goto out;
+    }
+    *ret_event = event;
+out:
     cJSON_Delete(tree);
     return code;
 }

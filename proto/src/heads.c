@@ -3,11 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "heads_read.h"
+#include "field.h"
+#include "json_keys.h"
 
 mailbus_code_t mailbus_heads_encode_body(const mailbus_heads_t *heads, mailbus_buf_t *body,
                                          mailbus_error_t *error)
 {
+    if (heads->count > MAILBUS_HEADS_MAX_TOPICS) {
+        return mailbus_fail(error, MAILBUS_ETOOBIG, "more than %d topics",
+                            MAILBUS_HEADS_MAX_TOPICS);
+    }
     mailbus_buf_char(body, '{');
     for (size_t i = 0; i < heads->count; i++) {
         mailbus_buf_text(body, i == 0 ? "" : ",");
@@ -35,70 +40,59 @@ mailbus_code_t mailbus_heads_encode(const mailbus_heads_t *heads, mailbus_buf_t 
     return mailbus_heads_encode_body(heads, body, error);
 }
 
-static bool is_uuid(const char *text)
+static mailbus_code_t read_head(const cJSON *item, uint64_t most, mailbus_head_t *head,
+                                mailbus_error_t *error)
 {
-    return strlen(text) == MAILBUS_UUID_SIZE - 1 &&
-           strspn(text, "0123456789abcdef-") == MAILBUS_UUID_SIZE - 1;
-}
-
-static mailbus_code_t read_topic(const cJSON *item, mailbus_heads_t *heads, mailbus_error_t *error)
-{
-    mailbus_head_t *head = &heads->topics[heads->count];
-    size_t size = strlen(item->string);
+    const size_t size = strlen(item->string);
     if (mailbus_topic_check(item->string, size, NULL) != MAILBUS_OK) {
         return mailbus_fail(error, MAILBUS_EINVAL, "the heads name something that is no topic");
     }
+    /* A topic's alphabet is harmless in an error's text. */
     if (!cJSON_IsString(item) ||
-        mailbus_sequence_parse(item->valuestring, &head->sequence) != MAILBUS_OK ||
-        head->sequence > heads->sequence) {
+        mailbus_sequence_parse(item->valuestring, &head->sequence) != MAILBUS_OK) {
         return mailbus_fail(error, MAILBUS_EINVAL,
-                            "the head of %s is not a decimal number up to the journal's head",
-                            item->string);
+                            "the head of \"%s\" is not a decimal number in a string", item->string);
+    }
+    if (head->sequence == 0 || head->sequence > most) {
+        return mailbus_fail(error, MAILBUS_EINVAL, "the head of \"%s\" is %s", item->string,
+                            head->sequence == 0 ? "0" : "above the journal's");
     }
     memcpy(head->topic, item->string, size + 1);
-    heads->count++;
     return MAILBUS_OK;
 }
 
-mailbus_code_t mailbus_heads_read(const char *stream, const char *sequence, const cJSON *topics,
-                                  mailbus_heads_t **ret_heads, mailbus_error_t *error)
+mailbus_code_t mailbus_field_heads(const cJSON *topics, const char *stream, uint64_t sequence,
+                                   mailbus_heads_t **ret_heads, mailbus_error_t *error)
 {
-    uint64_t head;
-    if (stream == NULL || !is_uuid(stream)) {
-        return mailbus_fail(error, MAILBUS_EINVAL, "\"stream\" is missing or not a UUID");
-    }
-    if (sequence == NULL || mailbus_sequence_parse(sequence, &head) != MAILBUS_OK) {
-        return mailbus_fail(error, MAILBUS_EINVAL,
-                            "the journal's head is missing or not a decimal number");
-    }
     if (!cJSON_IsObject(topics)) {
         return mailbus_fail(error, MAILBUS_EINVAL, "the heads are not an object");
     }
-    size_t count = 0;
-    for (const cJSON *item = topics->child; item != NULL; item = item->next) {
-        if (++count > MAILBUS_HEADS_MAX_TOPICS) {
-            return mailbus_fail(error, MAILBUS_EINVAL, "the heads name more than %d topics",
-                                MAILBUS_HEADS_MAX_TOPICS);
-        }
+    mailbus_code_t code =
+        mailbus_json_keys_check(topics, MAILBUS_HEADS_MAX_TOPICS, "the object of heads", error);
+    if (code != MAILBUS_OK) {
+        return code;
     }
+    size_t count = (size_t)cJSON_GetArraySize(topics);
     mailbus_heads_t *heads = calloc(1, sizeof *heads);
     if (heads == NULL ||
         (count > 0 && (heads->topics = calloc(count, sizeof *heads->topics)) == NULL)) {
-        free(heads);
-        return mailbus_fail(error, MAILBUS_ENOMEM, "no memory for the heads");
+        code = mailbus_fail(error, MAILBUS_ENOMEM, "no memory for the heads");
+        goto out;
     }
     memcpy(heads->stream, stream, MAILBUS_UUID_SIZE);
-    heads->sequence = head;
-    mailbus_code_t code = MAILBUS_OK;
-    for (const cJSON *item = topics->child; item != NULL && code == MAILBUS_OK; item = item->next) {
-        code = read_topic(item, heads, error);
-    }
-    if (code != MAILBUS_OK) {
-        mailbus_heads_free(&heads);
-        return code;
+    heads->sequence = sequence;
+    for (const cJSON *item = topics->child; item != NULL; item = item->next) {
+        code = read_head(item, sequence, &heads->topics[heads->count], error);
+        if (code != MAILBUS_OK) {
+            goto out;
+        }
+        heads->count++;
     }
     *ret_heads = heads;
-    return MAILBUS_OK;
+    heads = NULL;
+out:
+    mailbus_heads_free(&heads);
+    return code;
 }
 
 mailbus_code_t mailbus_heads_decode(const void *header, size_t header_size, const void *body,
@@ -106,17 +100,29 @@ mailbus_code_t mailbus_heads_decode(const void *header, size_t header_size, cons
                                     mailbus_error_t *error)
 {
     if (header_size > MAILBUS_HEADER_MAX) {
-        return mailbus_fail(error, MAILBUS_EINVAL, "the header has more than %d bytes",
+        return mailbus_fail(error, MAILBUS_ETOOBIG, "the header has more than %d bytes",
                             MAILBUS_HEADER_MAX);
     }
-    cJSON *top = NULL, *topics = NULL;
+    if (body_size > MAILBUS_HEADS_MAX_SIZE) {
+        return mailbus_fail(error, MAILBUS_ETOOBIG, "the heads have more than %u bytes",
+                            MAILBUS_HEADS_MAX_SIZE);
+    }
+    cJSON *top = NULL;
+    cJSON *topics = NULL;
+    const char *stream = NULL;
+    uint64_t sequence = 0;
     mailbus_code_t code = mailbus_json_parse_object(header, header_size, &top, error);
+    if (code == MAILBUS_OK) {
+        code = mailbus_field_uuid(top, "stream", &stream, error);
+    }
+    if (code == MAILBUS_OK) {
+        code = mailbus_field_sequence(top, "sequence", 0, &sequence, error);
+    }
     if (code == MAILBUS_OK) {
         code = mailbus_json_parse(body, body_size, &topics, error);
     }
     if (code == MAILBUS_OK) {
-        code = mailbus_heads_read(mailbus_json_string(top, "stream"),
-                                  mailbus_json_string(top, "sequence"), topics, ret_heads, error);
+        code = mailbus_field_heads(topics, stream, sequence, ret_heads, error);
     }
     cJSON_Delete(top);
     cJSON_Delete(topics);
@@ -125,10 +131,11 @@ mailbus_code_t mailbus_heads_decode(const void *header, size_t header_size, cons
 
 void mailbus_heads_free(mailbus_heads_t **heads_p)
 {
-    if (*heads_p != NULL) {
-        free((*heads_p)->topics);
-        free(*heads_p);
-        *heads_p = NULL;
+    mailbus_heads_t *heads = *heads_p;
+    *heads_p = NULL;
+    if (heads != NULL) {
+        free(heads->topics);
+        free(heads);
     }
 }
 

@@ -10,15 +10,16 @@
 
 #include "mailbus/buf.h"
 
-/* Parse one JSON document that fills `data`: valid UTF-8, no raw control character but white space
- * between tokens, no \u0000 escape, no lone surrogate, nothing behind it, nesting at most
- * MAILBUS_JSON_MAX_DEPTH. The tree is the caller's: cJSON_Delete. */
+/* Parse one JSON document that fills `data`: RFC 8259's grammar to the letter, valid UTF-8, no raw
+ * control character but white space between tokens, no \u0000 escape, no lone surrogate, nothing
+ * behind it, nesting at most MAILBUS_JSON_MAX_DEPTH. The tree is the caller's: cJSON_Delete.
+ * EINVAL with the byte's offset and what is wrong there; ENOMEM. */
 #define MAILBUS_JSON_MAX_DEPTH 64
 MAILBUS_MUST_USE mailbus_code_t mailbus_json_parse(const char *data, size_t size, cJSON **ret_tree,
                                                    mailbus_error_t *error);
 
 /* As mailbus_json_parse, and the document must be an object whose own keys are all different
- * (the first or the last winning is how two readers come to disagree). */
+ * (the first or the last winning is how two readers come to disagree). ETOOBIG beyond 1000 keys. */
 MAILBUS_MUST_USE mailbus_code_t mailbus_json_parse_object(const char *data, size_t size,
                                                           cJSON **ret_tree, mailbus_error_t *error);
 

@@ -4,11 +4,14 @@
  * Frames after the routing id (which ROUTER and DEALER handle), PROTOCOL.md §Replay:
  *   request  "FETCH" JSON {"request","stream","from"|"since","topics","prefixes","limit","bytes"}
  *            "HEADS" JSON            {"request"}
- *   answer   "TRIMMED" JSON          {"request","oldest"}       first, where the wanted part is
- * gone "EVENT" request topic header body                  n times "END" JSON
- * {"request","stream","next","head","heads","oldest"} "ERROR" JSON {"request","code","message"}
- * instead of all of these
- */
+ *   answers  "TRIMMED" JSON {"request","oldest"}
+ *                first, where the wanted part is gone
+ *            "EVENT" request topic header body
+ *                n times
+ *            "END" JSON {"request","stream","next","head","heads","oldest"}
+ *                the last one
+ *            "ERROR" JSON {"request","code","message"}
+ *                instead of all of these */
 #ifndef MAILBUS_REPLAY_H
 #define MAILBUS_REPLAY_H
 
@@ -21,6 +24,7 @@
 #define MAILBUS_FETCH_MAX_BYTES                                                                    \
     (4u * 1024 *                                                                                   \
      1024) /* bytes of bodies in a page; also the default. A page holds one event at least. */
+#define MAILBUS_ANSWER_MESSAGE_SIZE 256 /* of ERROR's text, its NUL included */
 
 typedef enum {
     MAILBUS_REPLAY_FETCH,
@@ -50,13 +54,13 @@ typedef struct {
 
 /* An answer other than EVENT. */
 typedef struct {
-    mailbus_replay_kind_t kind; /* END, TRIMMED or ERROR */
-    char request[MAILBUS_REQUEST_ID_MAX + 1];
+    mailbus_replay_kind_t kind;               /* END, TRIMMED or ERROR */
+    char request[MAILBUS_REQUEST_ID_MAX + 1]; /* ERROR: "" where the request's could not be read */
     uint64_t next;   /* END: ask from here for the next page; above head: this was the last */
     uint64_t oldest; /* END, TRIMMED: the oldest sequence whose body is still kept */
     mailbus_heads_t *heads; /* END: stream, head and heads; owned by the answer */
     int code;               /* ERROR: 400, 403, 404, 429, 500 */
-    char message[256];      /* ERROR: in words a person can act on */
+    char message[MAILBUS_ANSWER_MESSAGE_SIZE]; /* ERROR: in words a person can act on */
 } mailbus_answer_t;
 
 /* The two frames of a request. Limits and defaults are filled in by decode: limit and bytes of 0
