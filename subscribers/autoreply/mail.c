@@ -79,9 +79,10 @@ static mailbus_code_t note_end(mail_t *mail, const char *action, const char *rea
     return code;
 }
 
+/* The runtime tells what it tries again; a second line at each try would hide the others. */
 static const char *level_of(mailbus_verdict_t verdict)
 {
-    return verdict == MAILBUS_DONE ? "info" : verdict == MAILBUS_RETRY ? "warn" : "error";
+    return verdict == MAILBUS_DONE ? "info" : verdict == MAILBUS_RETRY ? "debug" : "error";
 }
 
 /* The one log line, the count, the history and the verdict. */
