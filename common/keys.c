@@ -260,6 +260,9 @@ mailbus_code_t mb_keys_list(const char *dir, mb_key_client_t **ret_clients, size
                             mailbus_error_t *error)
 {
     char path[KEYS_PATH_MAX];
+    if (dir[0] == '\0') {
+        return mailbus_fail(error, MAILBUS_EINVAL, "no key folder is set (bus.curve_dir)");
+    }
     snprintf(path, sizeof path, "%s/clients", dir);
     DIR *folder = opendir(path);
     if (folder == NULL) {
