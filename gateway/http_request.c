@@ -2,6 +2,8 @@
  * it waits for the journal do two others touch it, the journal's thread and the reaper: whichever
  * moves `wait` away from PENDING first resumes the connection, the other lets it be. */
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,22 +75,34 @@ static void request_release(http_request_t *self)
 
 /* ---- telling -------------------------------------------------------------------------------- */
 
-static bool may_log(http_t *http, uint64_t *ret_unlogged)
+#define UNLOGGED_TEXT 24
+
+/* `ret_unlogged` gets how many lines were left out before this one, "" for none. */
+static bool may_log(http_t *http, char ret_unlogged[UNLOGGED_TEXT])
 {
     static const limit_rate_t rate = {.tokens = 20, .period_ms = 1000, .burst = 50};
     if (!limit_take(http->log_lines, &rate, 0, mb_clock_monotonic_ms())) {
         atomic_fetch_add(&http->unlogged, 1);
         return false;
     }
-    *ret_unlogged = atomic_exchange(&http->unlogged, 0);
+    const uint64_t count = atomic_exchange(&http->unlogged, 0);
+    ret_unlogged[0] = '\0';
+    if (count > 0) {
+        snprintf(ret_unlogged, UNLOGGED_TEXT, "%" PRIu64, count);
+    }
     return true;
+}
+
+static const char *unless_empty(const char *text)
+{
+    return text[0] != '\0' ? text : NULL;
 }
 
 /* detail: what the counters don't say; NULL: nothing. */
 static void log_refusal(http_request_t *self, http_answer_t answer, const char *detail)
 {
-    uint64_t unlogged = 0;
-    if (!may_log(self->http, &unlogged)) {
+    char unlogged[UNLOGGED_TEXT];
+    if (!may_log(self->http, unlogged)) {
         return;
     }
     char peer[PROXY_ADDRESS_TEXT];
@@ -100,7 +114,7 @@ static void log_refusal(http_request_t *self, http_answer_t answer, const char *
     mb_log(self->http->log, MB_INFO, "http", "refused", MB_U("status", http_answer_status(answer)),
            MB_S("reason", http_answer_reason(answer)), MB_S("detail", detail), MB_S("peer", peer),
            MB_S("client", strcmp(peer, client) != 0 ? client : NULL), MB_S("webhook_id", id),
-           MB_U("not_logged_before", unlogged));
+           MB_S("not_logged_before", unless_empty(unlogged)));
 }
 
 static enum MHD_Result refuse(http_request_t *self, http_answer_t answer, const char *detail)
@@ -310,12 +324,13 @@ static enum MHD_Result finish(http_request_t *self)
 
 static void log_differing(http_request_t *self)
 {
-    uint64_t unlogged = 0;
+    char unlogged[UNLOGGED_TEXT];
     mb_metric_add(self->http->metric_differing, 1);
-    if (may_log(self->http, &unlogged)) {
+    if (may_log(self->http, unlogged)) {
         mb_log(self->http->log, MB_WARN, "http", "duplicate with another body",
                MB_S("id", self->event->id), MB_S("topic", self->event->topic),
-               MB_U("sequence", self->result.sequence), MB_U("not_logged_before", unlogged));
+               MB_U("sequence", self->result.sequence),
+               MB_S("not_logged_before", unless_empty(unlogged)));
     }
 }
 
