@@ -133,3 +133,12 @@ mailbus_code_t gateway_parcel_copy(gateway_account_t *account, const void *data,
     }
     return parcel_message(parcel, parcel->data, ret_message);
 }
+
+mailbus_code_t gateway_frame_copy(const void *data, size_t size, zmq_msg_t *ret_message)
+{
+    if (zmq_msg_init_size(ret_message, size) != 0) {
+        return MAILBUS_ENOMEM;
+    }
+    memcpy(zmq_msg_data(ret_message), data, size);
+    return MAILBUS_OK;
+}

@@ -26,5 +26,8 @@ MAILBUS_MUST_USE mailbus_code_t gateway_parcel_event(gateway_account_t *account,
 /* Initialise `ret_message` with a copy of `size` bytes. */
 MAILBUS_MUST_USE mailbus_code_t gateway_parcel_copy(gateway_account_t *account, const void *data,
                                                     size_t size, zmq_msg_t *ret_message);
+/* A message with a copy of `size` bytes that no account is charged for: topics and headers. */
+MAILBUS_MUST_USE mailbus_code_t gateway_frame_copy(const void *data, size_t size,
+                                                   zmq_msg_t *ret_message);
 
 #endif

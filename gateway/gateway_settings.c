@@ -1,5 +1,6 @@
 #include "gateway_settings.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "httpd.h"
@@ -156,7 +157,7 @@ static const mb_setting_t table[] = {
      .max = TEN_YEARS},
     {.key = "journal.max_size",
      .type = MB_BYTES,
-     .value = "0",
+     .value = "10GiB",
      .help = "Size of the journal's file above which the oldest bodies go early; 0 is no limit",
      .reload = true,
      .max = 64 * TIB},
@@ -261,6 +262,11 @@ void gateway_journal_options(const mb_settings_t *settings, journal_options_t *r
         .batch_events = (size_t)mb_settings_integer(settings, "journal.batch"),
         .quarantine_events = mb_settings_integer(settings, "journal.quarantine"),
     };
+#ifdef MAILBUS_TEST_POINTS
+    /* The fault tests' control: a gateway that breaks the promise, which they must find guilty. */
+    ret_options->acknowledge_early = getenv("MAILBUS_TEST_ACKNOWLEDGE_EARLY") != NULL;
+    ret_options->synchronous_off = getenv("MAILBUS_TEST_SYNCHRONOUS_OFF") != NULL;
+#endif
 }
 
 void gateway_http_options(const mb_settings_t *settings, http_options_t *ret_options)

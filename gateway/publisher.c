@@ -11,6 +11,7 @@
 #include "gateway_account.h"
 #include "gateway_socket.h"
 #include "gateway_wake.h"
+#include "publisher_message.h"
 #include "publisher_queue.h"
 
 /* One inbound frame. A subscription is a topic (128 bytes) and its first byte; the handshake of
@@ -53,7 +54,7 @@ struct publisher {
     bool running; /* there is a thread to join */
     gateway_socket_t *socket;
     gateway_account_t *account;
-    mailbus_buf_t header, body;
+    mailbus_buf_t buffer;
     size_t subscribed;       /* distinct prefixes */
     size_t subscribed_bytes; /* of these */
     int64_t heads_due_ms;
@@ -65,60 +66,13 @@ static void *handle(const publisher_t *self)
     return gateway_socket_handle(self->socket);
 }
 
-/* Send three frames and close them. XPUB takes or drops, it never waits; the first frame decides
- * for all three. */
-static bool send_frames(void *socket, zmq_msg_t frames[3])
-{
-    for (int i = 0; i < 3; i++) {
-        if (zmq_msg_send(&frames[i], socket, ZMQ_DONTWAIT | (i < 2 ? ZMQ_SNDMORE : 0)) < 0) {
-            for (int rest = i; rest < 3; rest++) {
-                zmq_msg_close(&frames[rest]);
-            }
-            return false;
-        }
-    }
-    return true;
-}
-
-static mailbus_code_t frame_copy(const void *data, size_t size, zmq_msg_t *ret_frame)
-{
-    if (zmq_msg_init_size(ret_frame, size) != 0) {
-        return MAILBUS_ENOMEM;
-    }
-    memcpy(zmq_msg_data(ret_frame), data, size);
-    return MAILBUS_OK;
-}
-
-/* All three frames are made before the first is sent: no message can be cut short. */
-static mailbus_code_t event_frames(publisher_t *self, event_t *event, zmq_msg_t frames[3])
-{
-    mailbus_buf_clear(&self->header);
-    mailbus_code_t code = event_header(event, self->stream, &self->header, NULL);
-    if (code != MAILBUS_OK) {
-        return code;
-    }
-    code = frame_copy(event->topic, strlen(event->topic), &frames[0]);
-    if (code != MAILBUS_OK) {
-        return code;
-    }
-    code = frame_copy(self->header.data, self->header.size, &frames[1]);
-    if (code != MAILBUS_OK) {
-        zmq_msg_close(&frames[0]);
-        return code;
-    }
-    code = gateway_parcel_event(self->account, event, &frames[2]);
-    if (code != MAILBUS_OK) {
-        zmq_msg_close(&frames[0]);
-        zmq_msg_close(&frames[1]);
-    }
-    return code;
-}
-
 static void publish_event(publisher_t *self, event_t *event)
 {
     zmq_msg_t frames[3];
     if (handle(self) == NULL || gateway_account_bytes(self->account) > IN_FLIGHT_MAX ||
-        event_frames(self, event, frames) != MAILBUS_OK || !send_frames(handle(self), frames)) {
+        publisher_event_frames(event, self->stream, self->account, &self->buffer, frames) !=
+            MAILBUS_OK ||
+        !publisher_send(handle(self), frames)) {
         mb_metric_add(self->dropped_memory, 1);
         mb_log(self->log, MB_DEBUG, "publisher", "not published", MB_S("id", event->id),
                MB_S("topic", event->topic), MB_U("sequence", event->sequence));
@@ -142,41 +96,17 @@ static bool publish_queued(publisher_t *self)
     return count > 0;
 }
 
-static mailbus_code_t heads_frames(publisher_t *self, zmq_msg_t frames[3])
-{
-    mailbus_heads_t *heads = NULL;
-    mailbus_code_t code = publisher_queue_heads(self->queue, &heads);
-    if (code != MAILBUS_OK) {
-        return code;
-    }
-    mailbus_buf_clear(&self->header);
-    mailbus_buf_clear(&self->body);
-    code = mailbus_heads_encode(heads, &self->header, &self->body, NULL);
-    mailbus_heads_free(&heads);
-    if (code != MAILBUS_OK) {
-        return code;
-    }
-    static const char topic[] = MAILBUS_TOPIC_HEADS;
-    const void *const data[3] = {topic, self->header.data, self->body.data};
-    const size_t sizes[3] = {sizeof topic - 1, self->header.size, self->body.size};
-    for (int i = 0; i < 3; i++) {
-        code = frame_copy(data[i], sizes[i], &frames[i]);
-        if (code != MAILBUS_OK) {
-            while (i-- > 0) {
-                zmq_msg_close(&frames[i]);
-            }
-            return code;
-        }
-    }
-    return MAILBUS_OK;
-}
-
 static void publish_heads(publisher_t *self)
 {
     zmq_msg_t frames[3];
-    mailbus_code_t code = heads_frames(self, frames);
+    mailbus_heads_t *heads = NULL;
+    mailbus_code_t code = publisher_queue_heads(self->queue, &heads);
     if (code == MAILBUS_OK) {
-        if (send_frames(handle(self), frames)) {
+        code = publisher_heads_frames(heads, &self->buffer, frames);
+        mailbus_heads_free(&heads);
+    }
+    if (code == MAILBUS_OK) {
+        if (publisher_send(handle(self), frames)) {
             mb_metric_add(self->heads_sent, 1);
         }
     } else if (!self->heads_failed) {
@@ -395,8 +325,7 @@ void publisher_destroy(publisher_t **self_p)
     gateway_socket_destroy(&self->socket);
     publisher_queue_destroy(&self->queue);
     gateway_account_release(&self->account);
-    mailbus_buf_free(&self->header);
-    mailbus_buf_free(&self->body);
+    mailbus_buf_free(&self->buffer);
     if (self->wake_fd >= 0) {
         close(self->wake_fd);
     }

@@ -1,10 +1,4 @@
-/* The replay thread owns the ROUTER socket and a read-only connection to the journal.
- *
- * What bounds its memory: a peer is sent one page more only while what it has not taken yet is at
- * most one page. A page is at most 1000 events and 4 MiB of bodies (or one larger event), so a peer
- * that asks and never reads costs two pages, and all peers together TOTAL_BYTES_MAX and a page.
- * The high-water mark is never what stops a page: it is five pages, of which libzmq may count up to
- * half as unread for longer than they are. */
+/* The replay thread owns the ROUTER socket and a read-only connection to the journal. */
 #include "replay.h"
 
 #include <pthread.h>
@@ -16,9 +10,7 @@
 #include "clock.h"
 #include "gateway_socket.h"
 #include "gateway_wake.h"
-#include "mailbus/json.h"
-#include "replay_page.h"
-#include "replay_peers.h"
+#include "replay_answer.h"
 
 /* One inbound frame: the JSON of a request is the largest, and CURVE adds 33 bytes to it. */
 #define INBOUND_MAX (MAILBUS_FETCH_MAX_SIZE + 64)
@@ -26,47 +18,15 @@
 /* Requests that wait in libzmq for each peer. A peer has one page under way at a time. */
 #define RECEIVE_HWM 16
 
-/* Bytes of all answers that wait for peers to read them. */
-#define TOTAL_BYTES_MAX (256u * 1024 * 1024)
-
-/* Pages that fit below the high-water mark; see above. */
-#define HWM_PAGES 5
-
-/* A page is not smaller, whatever the mark: libzmq lets go of the last few parcels late, and a peer
- * that has read all must not look like one that has not. */
-#define PAGE_EVENTS_MIN 10
-
 /* Requests between two looks at the rest. */
 #define REQUESTS_PER_ROUND 16
 
 #define POLL_MS 1000
 
-typedef enum {
-    RESULT_OK,
-    RESULT_MALFORMED,
-    RESULT_OTHER_STREAM,
-    RESULT_TOO_MANY,
-    RESULT_FAILED,
-    RESULT_UNSENT, /* the peer is gone, or takes nothing: it asks again or it does not care */
-    RESULTS,
-} result_t;
-
-static const char *const result_labels[RESULTS] = {
-    [RESULT_OK] = "result=\"ok\"",
-    [RESULT_MALFORMED] = "result=\"malformed\"",
-    [RESULT_OTHER_STREAM] = "result=\"other_stream\"",
-    [RESULT_TOO_MANY] = "result=\"too_many\"",
-    [RESULT_FAILED] = "result=\"failed\"",
-    [RESULT_UNSENT] = "result=\"unsent\"",
-};
-
 struct replay {
     /* Set once. */
     journal_t *journal;
-    size_t page_events;
     mb_log_t *log;
-    mb_metric_t *requests[RESULTS];
-    mb_metric_t *events, *bytes, *trimmed, *in_flight;
     /* For everybody. */
     int wake_fd;
     atomic_bool stopping;
@@ -80,232 +40,12 @@ struct replay {
     mailbus_error_t start_error;
     gateway_socket_t *socket;
     journal_reader_t *reader;
-    replay_peers_t *peers;
-    replay_page_t page;
-    mailbus_buf_t json;
+    replay_answerer_t *answerer;
 };
-
-/* Who asked, and what for. Lent from the message. */
-typedef struct {
-    const void *id;
-    size_t id_size;
-    bool delimited; /* an empty frame came first, as REQ sends: answered in kind */
-    char request[MAILBUS_REQUEST_ID_MAX + 1];
-    gateway_account_t *account; /* NULL: too many peers */
-} asker_t;
 
 static void *handle(const replay_t *self)
 {
     return gateway_socket_handle(self->socket);
-}
-
-/* Send the frames that every answer begins with. The first one decides for the whole message: with
- * ROUTER_MANDATORY it fails where the peer is gone (EHOSTUNREACH) or has no room (EAGAIN), and what
- * follows an accepted one is accepted too. */
-static mailbus_code_t send_verb(replay_t *self, const asker_t *asker, mailbus_replay_kind_t kind)
-{
-    const char *verb = mailbus_replay_verb(kind);
-    mailbus_code_t code = mb_frame_send(handle(self), asker->id, asker->id_size, true, NULL);
-    if (code == MAILBUS_OK && asker->delimited) {
-        code = mb_frame_send(handle(self), "", 0, true, NULL);
-    }
-    return code == MAILBUS_OK ? mb_frame_send(handle(self), verb, strlen(verb), true, NULL) : code;
-}
-
-static mailbus_code_t send_last(replay_t *self, zmq_msg_t *frame)
-{
-    if (zmq_msg_send(frame, handle(self), ZMQ_DONTWAIT) < 0) {
-        return mb_socket_fail(NULL, "sending an answer");
-    }
-    return MAILBUS_OK;
-}
-
-/* END, TRIMMED or ERROR. They count as parcels too: END names every topic there is, and errors
- * answer whoever goes on asking without reading. */
-static mailbus_code_t send_answer(replay_t *self, const asker_t *asker, mailbus_answer_t *answer)
-{
-    memcpy(answer->request, asker->request, sizeof answer->request);
-    if (asker->account != NULL &&
-        gateway_account_parcels(asker->account) > (HWM_PAGES - 2) * self->page_events) {
-        return MAILBUS_EAGAIN;
-    }
-    mailbus_error_t error;
-    mailbus_buf_clear(&self->json);
-    mailbus_code_t code = mailbus_answer_encode(answer, &self->json, &error);
-    if (code != MAILBUS_OK) {
-        mb_log(self->log, MB_ERROR, "replay", "an answer can't be encoded",
-               MB_S("error", error.text));
-        return code;
-    }
-    zmq_msg_t frame;
-    if (asker->account != NULL) {
-        code = gateway_parcel_copy(asker->account, self->json.data, self->json.size, &frame);
-    } else if (zmq_msg_init_size(&frame, self->json.size) == 0) {
-        memcpy(zmq_msg_data(&frame), self->json.data, self->json.size);
-    } else {
-        code = MAILBUS_ENOMEM;
-    }
-    if (code != MAILBUS_OK) {
-        return code;
-    }
-    code = send_verb(self, asker, answer->kind);
-    if (code == MAILBUS_OK) {
-        code = send_last(self, &frame);
-    }
-    zmq_msg_close(&frame); /* nothing where it was sent */
-    return code;
-}
-
-static result_t refuse(replay_t *self, const asker_t *asker, result_t result, int code,
-                       const char *message)
-{
-    mailbus_answer_t answer = {.kind = MAILBUS_REPLAY_ERROR, .code = code};
-    size_t size = strnlen(message, sizeof answer.message - 1);
-    memcpy(answer.message, message, size);
-    mb_log(self->log, MB_DEBUG, "replay", "refused", MB_S("request", asker->request),
-           MB_I("code", code), MB_S("reason", message));
-    return send_answer(self, asker, &answer) == MAILBUS_OK ? result : RESULT_UNSENT;
-}
-
-static mailbus_code_t send_event(replay_t *self, const asker_t *asker, replay_entry_t *entry)
-{
-    size_t size = zmq_msg_size(&entry->body);
-    mailbus_code_t code = send_verb(self, asker, MAILBUS_REPLAY_EVENT);
-    if (code == MAILBUS_OK) {
-        code = mb_frame_send(handle(self), asker->request, strlen(asker->request), true, NULL);
-    }
-    if (code == MAILBUS_OK && (zmq_msg_send(&entry->topic, handle(self), ZMQ_SNDMORE) < 0 ||
-                               zmq_msg_send(&entry->header, handle(self), ZMQ_SNDMORE) < 0)) {
-        code = mb_socket_fail(NULL, "sending an event");
-    }
-    if (code == MAILBUS_OK) {
-        code = send_last(self, &entry->body);
-    }
-    if (code == MAILBUS_OK) {
-        mb_metric_add(self->events, 1);
-        mb_metric_add(self->bytes, size);
-    }
-    return code;
-}
-
-static result_t send_page(replay_t *self, const asker_t *asker)
-{
-    replay_page_t *page = &self->page;
-    mailbus_answer_t trimmed = {.kind = MAILBUS_REPLAY_TRIMMED, .oldest = page->oldest};
-    if (page->trimmed) {
-        mb_metric_add(self->trimmed, 1);
-        if (send_answer(self, asker, &trimmed) != MAILBUS_OK) {
-            return RESULT_UNSENT;
-        }
-    }
-    for (size_t i = 0; i < page->count; i++) {
-        if (send_event(self, asker, &page->entries[i]) != MAILBUS_OK) {
-            page->next = page->entries[i].sequence;
-            break;
-        }
-    }
-    mailbus_answer_t end = {
-        .kind = MAILBUS_REPLAY_END,
-        .next = page->next,
-        .oldest = page->oldest,
-        .heads = page->heads,
-    };
-    return send_answer(self, asker, &end) == MAILBUS_OK ? RESULT_OK : RESULT_UNSENT;
-}
-
-/* True where this peer may be sent a page. */
-static bool has_room(const replay_t *self, const asker_t *asker)
-{
-    return asker->account != NULL && gateway_account_parcels(asker->account) <= self->page_events &&
-           gateway_account_bytes(asker->account) <= MAILBUS_FETCH_MAX_BYTES &&
-           replay_peers_bytes(self->peers) <= TOTAL_BYTES_MAX;
-}
-
-static result_t answer_fetch(replay_t *self, const asker_t *asker, const mailbus_fetch_t *fetch)
-{
-    const char *stream = journal_stream(self->journal);
-    if (fetch->stream[0] != '\0' && strcmp(fetch->stream, stream) != 0) {
-        return refuse(self, asker, RESULT_OTHER_STREAM, 404,
-                      "this gateway has another journal: ask without \"stream\" to see which, and "
-                      "begin anew there");
-    }
-    if (!has_room(self, asker)) {
-        return refuse(self, asker, RESULT_TOO_MANY, 429,
-                      asker->account == NULL || replay_peers_bytes(self->peers) > TOTAL_BYTES_MAX
-                          ? "too many readers are behind: ask again in a second"
-                          : "read what was sent before asking for more");
-    }
-    mailbus_error_t error;
-    mailbus_code_t code = replay_page_read(&self->page, self->reader, fetch, self->page_events,
-                                           stream, asker->account, &error);
-    if (code != MAILBUS_OK) {
-        mb_log(self->log, MB_ERROR, "replay", "the journal can't be read",
-               MB_S("request", asker->request), MB_S("error", error.text));
-        return refuse(self, asker, RESULT_FAILED, 500,
-                      "the journal can't be read now: ask again, and look at the gateway's log");
-    }
-    mb_log(self->log, MB_DEBUG, "replay", "page", MB_S("request", asker->request),
-           MB_U("from", fetch->from), MB_U("events", self->page.count),
-           MB_U("next", self->page.next), MB_U("head", self->page.heads->sequence));
-    result_t result = send_page(self, asker);
-    replay_page_clear(&self->page);
-    return result;
-}
-
-/* The request id of what could not be decoded, where it can be read: the asker then knows which of
- * its requests was wrong. */
-static void guess_request(mb_message_t *message, size_t frame, asker_t *asker)
-{
-    cJSON *tree = NULL;
-    if (frame >= message->count || mb_message_size(message, frame) > MAILBUS_FETCH_MAX_SIZE ||
-        mailbus_json_parse_object(mb_message_data(message, frame), mb_message_size(message, frame),
-                                  &tree, NULL) != MAILBUS_OK) {
-        return;
-    }
-    const char *text = mailbus_json_string(tree, "request");
-    size_t size = text != NULL ? strlen(text) : 0;
-    bool printable = size > 0 && size <= MAILBUS_REQUEST_ID_MAX;
-    for (size_t i = 0; printable && i < size; i++) {
-        printable = text[i] > ' ' && text[i] <= '~';
-    }
-    if (printable) {
-        memcpy(asker->request, text, size + 1);
-    }
-    cJSON_Delete(tree);
-}
-
-static result_t answer_message(replay_t *self, mb_message_t *message)
-{
-    asker_t asker = {
-        .id = mb_message_data(message, 0),
-        .id_size = mb_message_size(message, 0),
-        .delimited = message->count > 1 && mb_message_size(message, 1) == 0,
-    };
-    asker.account = replay_peers_account(self->peers, asker.id, asker.id_size);
-    size_t verb = asker.delimited ? 2 : 1;
-    if (message->too_many || message->count != verb + 2) {
-        guess_request(message, verb + 1, &asker);
-        return refuse(self, &asker, RESULT_MALFORMED, 400,
-                      "a request is two frames: FETCH or HEADS, and a JSON object");
-    }
-    mailbus_error_t error;
-    mailbus_fetch_t *fetch = NULL;
-    if (mailbus_fetch_decode(mb_message_data(message, verb), mb_message_size(message, verb),
-                             mb_message_data(message, verb + 1), mb_message_size(message, verb + 1),
-                             &fetch, &error) != MAILBUS_OK) {
-        guess_request(message, verb + 1, &asker);
-        return refuse(self, &asker, RESULT_MALFORMED, 400, error.text);
-    }
-    memcpy(asker.request, fetch->request, sizeof asker.request);
-    result_t result;
-    if (asker.delimited) {
-        result = refuse(self, &asker, RESULT_MALFORMED, 400,
-                        "use a DEALER socket: REQ would read the first answer only");
-    } else {
-        result = answer_fetch(self, &asker, fetch);
-    }
-    mailbus_fetch_free(&fetch);
-    return result;
 }
 
 /* Answer what waits. True where more may wait. */
@@ -316,8 +56,7 @@ static bool answer_requests(replay_t *self)
         if (mb_message_receive(handle(self), &message, NULL) != MAILBUS_OK) {
             return false;
         }
-        result_t result = answer_message(self, &message);
-        mb_metric_add(self->requests[result], 1);
+        replay_answer(self->answerer, handle(self), self->reader, &message);
         mb_message_close(&message);
     }
     return true;
@@ -347,7 +86,7 @@ static void serve(replay_t *self)
         }
         gateway_socket_tend(self->socket, mb_clock_monotonic_ms());
         bool more = handle(self) != NULL && answer_requests(self);
-        mb_metric_set(self->in_flight, (int64_t)replay_peers_bytes(self->peers));
+        replay_answerer_tend(self->answerer);
         if (!more) {
             wait_for_work(self);
         }
@@ -368,22 +107,6 @@ static void *replay_run(void *arg)
     return NULL;
 }
 
-static void register_metrics(replay_t *self, mb_metrics_t *metrics)
-{
-    for (int i = 0; i < RESULTS; i++) {
-        self->requests[i] = mb_counter(metrics, "mailbus_replay_requests_total", result_labels[i],
-                                       "Replay requests by what became of them");
-    }
-    self->events =
-        mb_counter(metrics, "mailbus_replay_events_total", "", "Events sent in replay pages");
-    self->bytes = mb_counter(metrics, "mailbus_replay_bytes_total", "",
-                             "Bytes of event bodies sent in replay pages");
-    self->trimmed = mb_counter(metrics, "mailbus_replay_trimmed_total", "",
-                               "Pages whose beginning was no longer kept");
-    self->in_flight = mb_gauge(metrics, "mailbus_replay_in_flight_bytes", "",
-                               "Answers that their readers have not taken yet");
-}
-
 static mailbus_code_t replay_open(replay_t *self, void *context, const replay_options_t *options,
                                   mb_metrics_t *metrics, mailbus_error_t *error)
 {
@@ -402,11 +125,8 @@ static mailbus_code_t replay_open(replay_t *self, void *context, const replay_op
         return mailbus_fail(error, MAILBUS_EIO, "no semaphore for replay");
     }
     self->has_semaphore = true;
-    self->peers = replay_peers_new();
-    if (self->peers == NULL) {
-        return mailbus_fail(error, MAILBUS_ENOMEM, "no memory for replay");
-    }
-    mailbus_code_t code = replay_page_init(&self->page, error);
+    mailbus_code_t code = replay_answerer_new(journal_stream(self->journal), options->send_hwm,
+                                              metrics, self->log, &self->answerer, error);
     if (code != MAILBUS_OK) {
         return code;
     }
@@ -415,15 +135,6 @@ static mailbus_code_t replay_open(replay_t *self, void *context, const replay_op
         return code;
     }
     return gateway_socket_new(context, &socket_options, metrics, self->log, &self->socket, error);
-}
-
-static size_t page_events(int send_hwm)
-{
-    const int events = send_hwm / HWM_PAGES;
-    if (events < PAGE_EVENTS_MIN) {
-        return PAGE_EVENTS_MIN;
-    }
-    return events > MAILBUS_FETCH_MAX_LIMIT ? MAILBUS_FETCH_MAX_LIMIT : (size_t)events;
 }
 
 mailbus_code_t replay_new(void *context, const replay_options_t *options, journal_t *journal,
@@ -437,10 +148,8 @@ mailbus_code_t replay_new(void *context, const replay_options_t *options, journa
     self->wake_fd = -1;
     self->journal = journal;
     self->log = log;
-    self->page_events = page_events(options->send_hwm);
     atomic_init(&self->stopping, false);
     atomic_init(&self->rebind, false);
-    register_metrics(self, metrics);
     mailbus_code_t code = replay_open(self, context, options, metrics, error);
     if (code != MAILBUS_OK) {
         goto out;
@@ -479,9 +188,7 @@ void replay_destroy(replay_t **self_p)
         pthread_join(self->thread, NULL);
     }
     gateway_socket_destroy(&self->socket);
-    replay_page_free(&self->page);
-    replay_peers_destroy(&self->peers);
-    mailbus_buf_free(&self->json);
+    replay_answerer_destroy(&self->answerer);
     if (self->wake_fd >= 0) {
         close(self->wake_fd);
     }

@@ -32,15 +32,6 @@ void replay_page_clear(replay_page_t *self)
     mailbus_heads_free(&self->heads);
 }
 
-static mailbus_code_t frame_copy(zmq_msg_t *frame, const void *data, size_t size)
-{
-    if (zmq_msg_init_size(frame, size) != 0) {
-        return MAILBUS_ENOMEM;
-    }
-    memcpy(zmq_msg_data(frame), data, size);
-    return MAILBUS_OK;
-}
-
 static mailbus_code_t entry_fill(replay_page_t *self, replay_entry_t *entry, const event_t *event)
 {
     mailbus_buf_clear(&self->buffer);
@@ -48,11 +39,11 @@ static mailbus_code_t entry_fill(replay_page_t *self, replay_entry_t *entry, con
     if (code != MAILBUS_OK) {
         return code;
     }
-    code = frame_copy(&entry->topic, event->topic, strlen(event->topic));
+    code = gateway_frame_copy(event->topic, strlen(event->topic), &entry->topic);
     if (code != MAILBUS_OK) {
         return code;
     }
-    code = frame_copy(&entry->header, self->buffer.data, self->buffer.size);
+    code = gateway_frame_copy(self->buffer.data, self->buffer.size, &entry->header);
     if (code == MAILBUS_OK) {
         code = gateway_parcel_copy(self->account, event->body, event->body_size, &entry->body);
         if (code == MAILBUS_OK) {

@@ -1,0 +1,67 @@
+#include "gateway_probe.h"
+
+#include "clock.h"
+#include "zmq_monitor.h"
+#include "zmq_socket.h"
+
+#define WATCHED                                                                                    \
+    (MB_MONITOR_HANDSHAKE_FAILED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED)
+
+/* What the stranger's own end of the connection saw. A server that closes without a reason is a
+ * refusal too. */
+static mailbus_code_t wait_for_verdict(mb_monitor_t *monitor, const char *endpoint,
+                                       mailbus_error_t *error)
+{
+    int64_t deadline = mb_clock_monotonic_ms() + GATEWAY_PROBE_MS;
+    for (;;) {
+        int64_t left = deadline - mb_clock_monotonic_ms();
+        if (left <= 0) {
+            return mailbus_fail(error, MAILBUS_ETIMEOUT,
+                                "%s did not answer its own check, that an unknown key stays out, "
+                                "within %d s: start again, and look at the machine's load",
+                                endpoint, GATEWAY_PROBE_MS / 1000);
+        }
+        zmq_pollitem_t item = {.socket = mb_monitor_socket(monitor), .events = ZMQ_POLLIN};
+        zmq_poll(&item, 1, (long)left);
+        mb_monitor_event_t event;
+        if (mb_monitor_next(monitor, &event) != MAILBUS_OK) {
+            continue;
+        }
+        return event.event != ZMQ_EVENT_HANDSHAKE_SUCCEEDED
+                   ? MAILBUS_OK
+                   : mailbus_fail(error, MAILBUS_EACCESS,
+                                  "%s let an unknown key in: this libzmq does not enforce keys; "
+                                  "use Debian's libzmq 4.3.4 or later, or loopback without keys",
+                                  endpoint);
+    }
+}
+
+mailbus_code_t gateway_probe(void *context, const char *endpoint, const char *server_key,
+                             mailbus_error_t *error)
+{
+    mb_key_pair_t stranger;
+    void *socket = NULL;
+    mb_monitor_t *monitor = NULL;
+    const mb_socket_options_t options = {.own = &stranger, .server_key = server_key};
+    mailbus_code_t code;
+    if (zmq_curve_keypair(stranger.public_key, stranger.secret_key) != 0) {
+        return mb_socket_fail(error, "making a key to check with");
+    }
+    code = mb_socket_new_client(context, ZMQ_DEALER, &options, &socket, error);
+    if (code != MAILBUS_OK) {
+        goto out;
+    }
+    code = mb_monitor_new(context, socket, WATCHED, &monitor, error);
+    if (code != MAILBUS_OK) {
+        goto out;
+    }
+    code = mb_socket_connect(socket, endpoint, error);
+    if (code != MAILBUS_OK) {
+        goto out;
+    }
+    code = wait_for_verdict(monitor, endpoint, error);
+out:
+    mb_monitor_destroy(&monitor);
+    mb_socket_close(&socket);
+    return code;
+}
