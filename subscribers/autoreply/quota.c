@@ -1,7 +1,6 @@
 #include "quota.h"
 
-#include <string.h>
-#include <time.h>
+#include "mailbus/replay.h"
 
 quota_verdict_t quota_decide(const quota_t *limits, const quota_counts_t *counts, int64_t now_ms,
                              const char **ret_reason, int64_t *ret_wait_ms)
@@ -25,11 +24,6 @@ quota_verdict_t quota_decide(const quota_t *limits, const quota_counts_t *counts
 
 int64_t quota_age_ms(const char *time, int64_t now_ms)
 {
-    struct tm parts = {0};
-    const char *rest = strptime(time, "%Y-%m-%dT%H:%M:%S", &parts);
-    if (rest == NULL || (*rest != '.' && strcmp(rest, "Z") != 0)) {
-        return 0;
-    }
-    int64_t age = now_ms - (int64_t)timegm(&parts) * 1000;
-    return age > 0 ? age : 0;
+    int64_t ms = 0;
+    return mailbus_time_parse(time, &ms) == MAILBUS_OK && ms < now_ms ? now_ms - ms : 0;
 }

@@ -33,7 +33,7 @@ typedef enum {
 quota_verdict_t quota_decide(const quota_t *limits, const quota_counts_t *counts, int64_t now_ms,
                              const char **ret_reason, int64_t *ret_wait_ms);
 
-/* Milliseconds from an RFC 3339 time in UTC to `now_ms`; 0 where it is no such time or lies ahead.
+/* Milliseconds from an RFC 3339 time to `now_ms`; 0 where it is no such time or lies ahead.
  */
 int64_t quota_age_ms(const char *time, int64_t now_ms);
 
