@@ -33,7 +33,7 @@ static size_t utf8_decode(const unsigned char *p, size_t size, uint32_t *ret_cod
 /* Blanks, and what must not reach a line: it becomes one. */
 static bool is_blank(uint32_t code)
 {
-    return code <= 0x20 || (code >= 0x7F && code <= 0x9F) || code == 0xA0 ||
+    return code <= 0x20 || (code >= 0x7F && code <= 0x9F) || code == 0xA0 || code == 0x61C ||
            (code >= 0x200E && code <= 0x200F) || (code >= 0x2028 && code <= 0x202E) ||
            (code >= 0x2066 && code <= 0x2069) || code == 0xFEFF;
 }
