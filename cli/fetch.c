@@ -12,6 +12,7 @@ typedef struct {
     show_options_t show;
     mailbus_buf_t text;
     uint64_t left; /* events that may still be printed; 0: all have been */
+    uint64_t printed;
     bool endless;
     mailbus_code_t code;
     mailbus_error_t *error;
@@ -28,6 +29,7 @@ static bool print(void *arg, const mailbus_event_t *event, const void *header, s
         return false;
     }
     fwrite(self->text.data, 1, self->text.size, stdout);
+    self->printed++;
     if (!self->endless) {
         self->left--;
     }
@@ -91,6 +93,10 @@ static mailbus_code_t fetch_pages(link_t *link, mailbus_fetch_t *fetch, printer_
         mailbus_answer_free(&end);
         code = cli_flush(error);
         if (last) {
+            if (code == MAILBUS_OK && printer->printed == 0) {
+                fprintf(stderr, "mailbus fetch: no such events; the journal ends at %llu\n",
+                        (unsigned long long)until);
+            }
             break;
         }
     }

@@ -111,9 +111,9 @@ mailbus_code_t peer_diagnose(const peer_t *self, mailbus_error_t *error)
     }
     if (self->connected) {
         return mailbus_fail(error, MAILBUS_ETIMEOUT,
-                            "something listens on %s, but it does not speak ZeroMQ as a gateway "
-                            "does%s (%s)",
-                            self->endpoint, self->curve ? ", or without keys" : "", self->setting);
+                            "something listens on %s, but does not answer as a gateway%s does: is "
+                            "it the gateway's %s?",
+                            self->endpoint, self->curve ? " with keys" : "", self->setting);
     }
     return mailbus_fail(error, MAILBUS_ETIMEOUT,
                         "nobody listens on %s: start mailbus-gateway, or say where it is with "

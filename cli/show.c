@@ -154,12 +154,22 @@ void show_body(const void *body, size_t size, mailbus_buf_t *out)
         mailbus_buf_printf(out, "    (%zu bytes that are no JSON; --json gives them)\n", size);
         return;
     }
+    /* cJSON indents with tabs, and puts one behind each colon; inside strings they are \t. */
     for (const char *line = text; *line != '\0';) {
-        size_t width = strcspn(line, "\n");
-        mailbus_buf_text(out, "    ");
-        append_safe(line, width, out);
+        size_t depth = strspn(line, "\t");
+        line += depth;
+        size_t key = strcspn(line, "\t\n");
+        mailbus_buf_printf(out, "%*s", (int)(4 + 2 * depth), "");
+        append_safe(line, key, out);
+        line += key;
+        if (*line == '\t') {
+            size_t value = strcspn(++line, "\n");
+            mailbus_buf_char(out, ' ');
+            append_safe(line, value, out);
+            line += value;
+        }
         mailbus_buf_char(out, '\n');
-        line += width + (line[width] == '\n');
+        line += *line == '\n';
     }
     cJSON_free(text);
 }

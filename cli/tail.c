@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "clock.h"
@@ -371,6 +372,11 @@ static mailbus_code_t run(cli_t *cli, mailbus_error_t *error)
     }
     if (code == MAILBUS_OK) {
         code = hear(&self, error);
+    }
+    if (code == MAILBUS_OK && isatty(STDERR_FILENO) == 1) {
+        fprintf(stderr, "listening on %s behind event %llu; Ctrl-C ends it\n",
+                mb_settings_text(cli->settings, "bus.publish"),
+                (unsigned long long)gap_cursor(self.gap));
     }
     if (code == MAILBUS_OK) {
         code = follow(&self, error);
