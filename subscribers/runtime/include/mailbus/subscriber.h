@@ -46,7 +46,9 @@ typedef struct mailbus_task mailbus_task_t;       /* one event in one worker's h
 typedef struct mailbus_runtime mailbus_runtime_t; /* the running program */
 
 /* One more setting of the subscriber. Types: "text", "integer", "boolean", "duration", "bytes",
- * "path", "secret", "endpoint", "address". */
+ * "path", "secret", "endpoint", "address", "choice:one two three". Numbers of all types are read
+ * with mailbus_setting_integer: durations in milliseconds, sizes in bytes. Every program has the
+ * runtime's own keys besides (bus.*, state.path, workers, retry.*, inbox.*, …: see its --help). */
 typedef struct {
     const char *key; /* "section.key" */
     const char *type;
@@ -74,11 +76,16 @@ typedef struct {
     int (*reload)(void *self, mailbus_runtime_t *runtime, mailbus_error_t *error);
     /* Once, after the last event. May be NULL. */
     void (*stop)(void *self);
+    /* The key of one of `settings` that replaces topics and prefixes where it is not empty:
+     * blank-separated, "message.received" is exact, "message.*" a prefix, "*" everything. May be
+     * NULL. */
+    const char *topics_key;
 } mailbus_subscriber_t;
 
 /* The whole program: settings, signals, bus, inbox, workers. Returns the exit status: 0 after
- * SIGTERM or
- * --help, 1 for a failure that was printed, 2 for a wrong command line. */
+ * SIGTERM or --help, 1 for a failure that was printed, 2 for a wrong command line. Call it from
+ * main, before any thread is started. A handler that is still busy when stop.timeout is over is
+ * left behind: the process then ends here, and the event is handled again after the next start. */
 MAILBUS_EXPORT int mailbus_subscriber_main(int argc, char **argv,
                                            const mailbus_subscriber_t *subscriber);
 
@@ -101,8 +108,10 @@ MAILBUS_EXPORT void mailbus_task_retry_after(mailbus_task_t *task, double second
 /* The program's own database, inside a transaction that belongs to this event: it commits together
  * with the event's removal when the handler returns DONE, and is rolled back with RETRY and REJECT.
  * From this call until the handler returns (or calls mailbus_task_commit) no other worker can
- * write: no network in between. NULL where the transaction can't begin (disk full): return RETRY.
- */
+ * write: no network in between. Neither BEGIN, COMMIT nor ROLLBACK: the transaction is the
+ * runtime's; and finalise what you prepare before the handler returns. Tables whose names begin
+ * with mailbus_ are the runtime's own. NULL where the transaction can't begin (disk full): return
+ * RETRY. */
 MAILBUS_EXPORT sqlite3 *mailbus_task_store(mailbus_task_t *task);
 /* Commit what was written so far and let the others write; the event stays. For notes that must be
  * on disk before an effect ("about to send"). Not OK: nothing of it is kept; return RETRY. */
@@ -115,6 +124,9 @@ MAILBUS_EXPORT bool mailbus_task_stopping(const mailbus_task_t *task);
 /* --- settings, log, metrics --------------------------------------------------------------------
  */
 
+/* The value of a setting, the runtime's own or the subscriber's; an unknown key is a bug of the
+ * caller's (asserted). Any thread. Texts are lent for the program's life; after SIGHUP ask again.
+ */
 MAILBUS_EXPORT const char *mailbus_setting_text(const mailbus_runtime_t *runtime, const char *key);
 MAILBUS_EXPORT int64_t mailbus_setting_integer(const mailbus_runtime_t *runtime, const char *key);
 MAILBUS_EXPORT bool mailbus_setting_boolean(const mailbus_runtime_t *runtime, const char *key);
@@ -124,7 +136,9 @@ MAILBUS_EXPORT void mailbus_task_log(mailbus_task_t *task, const char *level, co
                                      ...) MAILBUS_PRINTF(3, 4);
 MAILBUS_EXPORT void mailbus_runtime_log(mailbus_runtime_t *runtime, const char *level,
                                         const char *format, ...) MAILBUS_PRINTF(3, 4);
-/* Count under mailbus_<name>_<what>_total{labels}; declares it at the first call. */
+/* Count under mailbus_<name>_<what>_total{labels}; declares it at the first call. `labels` is "" or
+ * as Prometheus writes them between the braces, `reason="no-rule"`: never anything out of a mail.
+ */
 MAILBUS_EXPORT void mailbus_count(mailbus_runtime_t *runtime, const char *what, const char *labels,
                                   const char *help, uint64_t n);
 

@@ -1,0 +1,91 @@
+/* What the files of the inbox share: inbox.c (open, close, questions), inbox_write.c (into the
+ * file), inbox_hand.c (out to the workers), inbox_store.c (the store in a handler's hands). */
+#ifndef RUNTIME_INBOX_INTERNAL_H
+#define RUNTIME_INBOX_INTERNAL_H
+
+#include <pthread.h>
+
+#include "inbox.h"
+
+enum {
+    INBOX_WINDOW_EVENTS = 1024,            /* default; a page of replay fits */
+    INBOX_WINDOW_BYTES = 32 * 1024 * 1024, /* default */
+    INBOX_REFILL_EVENTS = 256,             /* read from the file in one go */
+    INBOX_HELD_MAX = 256,                  /* retries in memory at once */
+    INBOX_FINISHED_SOON = 512,             /* a worker writes them itself at this many */
+    INBOX_FINISHED_MAX = 8192,             /* no more is handed out while so many wait */
+    INBOX_CAREFUL_EVENTS = 256, /* marked one by one after a crash: what may have been in hand */
+};
+
+/* How one event ended, until that is written. */
+typedef struct inbox_note {
+    struct inbox_note *next;
+    int64_t number;
+    inbox_end_t end;
+    bool tried;
+    unsigned attempts;
+    int64_t due_ms;
+    int64_t ended_ms;
+    size_t size;
+    char reason[]; /* "" for DONE */
+} inbox_note_t;
+
+typedef struct {
+    inbox_item_t *first;
+    inbox_item_t *last;
+    size_t count;
+    size_t bytes;
+} inbox_queue_t;
+
+struct inbox {
+    mb_log_t *log;
+    inbox_options_t options;
+    void (*on_finished)(void *arg);
+    void *on_finished_arg;
+
+    pthread_mutex_t store_lock;
+    store_t *store;
+    int64_t next_number; /* of the next row */
+
+    pthread_mutex_t window_lock; /* taken after store_lock where both are */
+    pthread_cond_t ready;
+    inbox_queue_t fresh;          /* untried, in order */
+    inbox_queue_t tried;          /* whose time has come */
+    bool tried_next;              /* whose turn it is: neither starves the other */
+    int64_t loaded;               /* untried rows up to this number were loaded */
+    int64_t backlog;              /* untried rows above it, only in the file */
+    int64_t held[INBOX_HELD_MAX]; /* retries in memory, or ended and not yet written */
+    size_t held_count;
+    int64_t next_due_ms; /* of the earliest retry that is not in memory */
+    bool refilling;
+    bool stopped;
+    inbox_note_t *notes; /* ended, oldest first */
+    inbox_note_t **notes_end;
+    size_t note_count;
+    int64_t rows;
+    int64_t bytes;
+    int64_t dead;
+    bool full;
+    bool broken;
+    unsigned careful; /* events still to be marked */
+    char write_error[256];
+
+    mb_metric_t *rows_gauge;
+    mb_metric_t *bytes_gauge;
+    mb_metric_t *dead_gauge;
+    mb_metric_t *commits;
+    mb_metric_t *commit_errors;
+};
+
+void inbox_queue_push(inbox_queue_t *queue, inbox_item_t *item);
+inbox_item_t *inbox_queue_pop(inbox_queue_t *queue);
+void inbox_item_free(inbox_item_t **item_p);
+void inbox_notes_free(inbox_note_t *notes);
+
+/* With the window locked. */
+void inbox_publish_counts(inbox_t *self);
+void inbox_held_remove(inbox_t *self, int64_t number);
+/* With the store locked. A failure is remembered for readiness; EIO breaks the inbox for good. */
+void inbox_wrote(inbox_t *self, mailbus_code_t code, const mailbus_error_t *error);
+
+#endif

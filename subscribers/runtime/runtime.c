@@ -1,0 +1,132 @@
+/* What a subscriber may ask of the running program: settings, log lines, counters. */
+#include "runtime_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Log lines are for people; a longer one is cut. */
+enum { LINE_MAX_BYTES = 1024, NAME_MAX_BYTES = 256 };
+
+/* The runtime is const to the caller, its lock is not. */
+static mailbus_runtime_t *mutable(const mailbus_runtime_t *runtime)
+{
+    union {
+        const mailbus_runtime_t *lent;
+        mailbus_runtime_t *own;
+    } both = {runtime};
+    return both.own;
+}
+
+/* With the settings locked. A reload frees the settings' texts while handlers still read them, so
+ * every different text is kept once. */
+static const char *keep_text(mailbus_runtime_t *self, const char *text)
+{
+    for (const runtime_text_t *kept = self->texts; kept != NULL; kept = kept->next) {
+        if (strcmp(kept->text, text) == 0) {
+            return kept->text;
+        }
+    }
+    size_t size = strlen(text) + 1;
+    runtime_text_t *kept = malloc(sizeof *kept + size);
+    if (kept == NULL) {
+        abort(); /* there is no text to lend, and no way to say so */
+    }
+    memcpy(kept->text, text, size);
+    kept->next = self->texts;
+    self->texts = kept;
+    return kept->text;
+}
+
+void runtime_texts_free(mailbus_runtime_t *self)
+{
+    while (self->texts != NULL) {
+        runtime_text_t *next = self->texts->next;
+        free(self->texts);
+        self->texts = next;
+    }
+}
+
+const char *mailbus_setting_text(const mailbus_runtime_t *runtime, const char *key)
+{
+    mailbus_runtime_t *self = mutable(runtime);
+    pthread_mutex_lock(&self->settings_lock);
+    const char *text = keep_text(self, mb_settings_text(self->settings, key));
+    pthread_mutex_unlock(&self->settings_lock);
+    return text;
+}
+
+int64_t runtime_integer(const mailbus_runtime_t *self, const char *key)
+{
+    return mb_settings_integer(self->settings, key);
+}
+
+int64_t mailbus_setting_integer(const mailbus_runtime_t *runtime, const char *key)
+{
+    mailbus_runtime_t *self = mutable(runtime);
+    pthread_mutex_lock(&self->settings_lock);
+    int64_t number = mb_settings_integer(self->settings, key);
+    pthread_mutex_unlock(&self->settings_lock);
+    return number;
+}
+
+bool mailbus_setting_boolean(const mailbus_runtime_t *runtime, const char *key)
+{
+    mailbus_runtime_t *self = mutable(runtime);
+    pthread_mutex_lock(&self->settings_lock);
+    bool yes = mb_settings_boolean(self->settings, key);
+    pthread_mutex_unlock(&self->settings_lock);
+    return yes;
+}
+
+void runtime_read_backoff(mailbus_runtime_t *self)
+{
+    pthread_mutex_lock(&self->settings_lock);
+    self->backoff = (backoff_policy_t){
+        .base_ms = runtime_integer(self, "retry.first_pause"),
+        .max_pause_ms = runtime_integer(self, "retry.max_pause"),
+        .max_attempts = runtime_integer(self, "retry.max_attempts"),
+        .max_age_ms = runtime_integer(self, "retry.max_age"),
+    };
+    pthread_mutex_unlock(&self->settings_lock);
+}
+
+static mb_log_level_t level_of(const char *level)
+{
+    mb_log_level_t parsed = MB_INFO; /* an unknown word is no reason to lose the line */
+    return mb_log_level_parse(level, &parsed) == MAILBUS_OK ? parsed : MB_INFO;
+}
+
+void mailbus_runtime_log(mailbus_runtime_t *runtime, const char *level, const char *format, ...)
+{
+    char line[LINE_MAX_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    mb_log(runtime->log, level_of(level), runtime->subscriber->name, line);
+}
+
+void mailbus_task_log(mailbus_task_t *task, const char *level, const char *format, ...)
+{
+    char line[LINE_MAX_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    const mailbus_event_t *event = task->item->row.event;
+    mb_log(task->runtime->log, level_of(level), task->runtime->subscriber->name, line,
+           MB_S("id", event->id), MB_S("topic", event->topic), MB_U("sequence", event->sequence));
+}
+
+void mailbus_count(mailbus_runtime_t *runtime, const char *what, const char *labels,
+                   const char *help, uint64_t n)
+{
+    char name[NAME_MAX_BYTES];
+    snprintf(name, sizeof name, "mailbus_%s_%s_total", runtime->subscriber->name, what);
+    for (char *c = name; *c != '\0'; c++) {
+        *c = *c == '-' || *c == '.' ? '_' : *c; /* what a program's name may hold, a metric's not */
+    }
+    mb_metric_add(mb_counter(runtime->metrics, name, labels, help), n);
+}
