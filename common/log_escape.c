@@ -72,8 +72,7 @@ static bool is_harmless(uint32_t point)
         return false;
     }
     if ((point >= 0x200b && point <= 0x200f) || (point >= 0x2028 && point <= 0x202e) ||
-        (point >= 0x2060 && point <= 0x206f) || point == 0xfeff ||
-        point == 0x61c) { /* unseen, or turns the text */
+        (point >= 0x2060 && point <= 0x206f) || point == 0xfeff) { /* unseen, or turns the text */
         return false;
     }
     return point != 0x061c;
