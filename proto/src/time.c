@@ -38,14 +38,16 @@ static void digits(char *at, int value, int count)
 
 void mailbus_time_format(int64_t ms, char text[MAILBUS_TIME_SIZE])
 {
+    /* RFC 3339 has four digits of year: 0000-01-01 to 9999-12-31. */
+    static const int64_t first_ms = -62167219200000;
+    static const int64_t last_ms = 253402300799999;
     static const int64_t day_ms = 86400000;
-    static const int64_t last_ms =
-        253402300799999; /* 9999-12-31: RFC 3339 has four digits of year */
-    ms = ms < 0 ? 0 : ms > last_ms ? last_ms : ms;
+    ms = ms < first_ms ? first_ms : ms > last_ms ? last_ms : ms;
+    int64_t days = ms >= 0 ? ms / day_ms : -((day_ms - 1 - ms) / day_ms); /* rounded down */
+    int rest = (int)(ms - days * day_ms);
     int64_t year;
     int month, day;
-    date_from_days(ms / day_ms, &year, &month, &day);
-    int rest = (int)(ms % day_ms);
+    date_from_days(days, &year, &month, &day);
     memcpy(text, "0000-00-00T00:00:00.000Z", sizeof "0000-00-00T00:00:00.000Z");
     digits(text, (int)year, 4);
     digits(text + 5, month, 2);
