@@ -38,8 +38,6 @@ static void register_metrics(http_t *self, mb_metrics_t *metrics)
         mb_histogram(metrics, "mailbus_http_request_duration_seconds", "",
                      "From the end of a request's header to the end of its answer", bounds,
                      sizeof bounds / sizeof bounds[0]);
-    self->metric_duplicates = mb_counter(metrics, "mailbus_http_duplicates_total", "",
-                                         "Requests that brought an event which was there already");
     self->metric_differing =
         mb_counter(metrics, "mailbus_http_duplicates_differing_total", "",
                    "Duplicates whose body was not the first copy's; the first copy counts");

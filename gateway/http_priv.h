@@ -82,7 +82,6 @@ struct http {
     mb_metric_t *metric_connections;
     mb_metric_t *metric_duration;
     mb_metric_t *metric_verify[VERIFY_RESULTS];
-    mb_metric_t *metric_duplicates;
     mb_metric_t *metric_differing;
 };
 

@@ -322,18 +322,6 @@ static enum MHD_Result finish(http_request_t *self)
 
 /* ---- the answer ------------------------------------------------------------------------------ */
 
-static void log_differing(http_request_t *self)
-{
-    char unlogged[UNLOGGED_TEXT];
-    mb_metric_add(self->http->metric_differing, 1);
-    if (may_log(self->http, unlogged)) {
-        mb_log(self->http->log, MB_WARN, "http", "duplicate with another body",
-               MB_S("id", self->event->id), MB_S("topic", self->event->topic),
-               MB_U("sequence", self->result.sequence),
-               MB_S("not_logged_before", unless_empty(unlogged)));
-    }
-}
-
 static enum MHD_Result answer_journalled(http_request_t *self)
 {
     http_t *http = self->http;
@@ -344,11 +332,8 @@ static enum MHD_Result answer_journalled(http_request_t *self)
         return MHD_NO;
     }
     const bool duplicate = self->result.outcome == JOURNAL_DUPLICATE;
-    if (duplicate) {
-        mb_metric_add(http->metric_duplicates, 1);
-        if (self->result.body_differs) {
-            log_differing(self);
-        }
+    if (duplicate && self->result.body_differs) { /* the journal logs it */
+        mb_metric_add(http->metric_differing, 1);
     }
     mb_log(http->log, MB_DEBUG, "http", duplicate ? "duplicate" : "accepted",
            MB_S("id", self->event->id), MB_S("topic", self->event->topic),

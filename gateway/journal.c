@@ -121,10 +121,14 @@ void journal_on_commit(journal_t *self, journal_committed_fn *fn, void *arg)
 
 mailbus_code_t journal_start(journal_t *self, mailbus_error_t *error)
 {
+    pthread_mutex_lock(&self->lock); /* events may be handed in already */
     assert(self->phase == JOURNAL_OPENED);
-    self->phase = JOURNAL_RUNNING;
-    if (pthread_create(&self->thread, NULL, journal_writer_run, self) != 0) {
-        self->phase = JOURNAL_OPENED;
+    const bool started = pthread_create(&self->thread, NULL, journal_writer_run, self) == 0;
+    if (started) {
+        self->phase = JOURNAL_RUNNING;
+    }
+    pthread_mutex_unlock(&self->lock);
+    if (!started) {
         return mailbus_fail(error, MAILBUS_EIO, "the journal's thread can't be started");
     }
     pthread_setname_np(self->thread, "journal");
