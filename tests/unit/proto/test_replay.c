@@ -185,8 +185,8 @@ static bool decode_fetch(void *arg, const char *data, size_t size)
     const char *verb = arg;
     mailbus_fetch_t *fetch = NULL;
     mailbus_error_t error;
-    bool taken =
-        judge(mailbus_fetch_decode(verb, strlen(verb), data, size, &fetch, &error), fetch, &error);
+    mailbus_code_t code = mailbus_fetch_decode(verb, strlen(verb), data, size, &fetch, &error);
+    bool taken = judge(code, fetch, &error);
     mailbus_fetch_free(&fetch);
     return taken;
 }
