@@ -19,11 +19,17 @@ typedef struct change {
     unsigned char data[];
 } change_t;
 
+/* The bytes of a file. */
+typedef struct {
+    unsigned char *data;
+    size_t size;
+    size_t capacity;
+} image_t;
+
 /* A file as the disk has it. */
 typedef struct {
     char *path; /* NULL: a free place */
-    unsigned char *durable;
-    size_t durable_size;
+    image_t durable;
     change_t *changes; /* oldest first */
     change_t **changes_end;
 } medium_t;
@@ -81,7 +87,7 @@ static void drop_changes(medium_t *medium)
 static void medium_free(medium_t *medium)
 {
     drop_changes(medium);
-    free(medium->durable);
+    free(medium->durable.data);
     free(medium->path);
     *medium = (medium_t){0};
 }
@@ -96,6 +102,18 @@ static medium_t *medium_find(disk_t *self, const char *path)
     return NULL;
 }
 
+static void image_resize(image_t *image, size_t wanted)
+{
+    if (wanted > image->capacity) {
+        image->capacity = wanted * 2;
+        image->data = must(realloc(image->data, image->capacity));
+    }
+    if (wanted > image->size) {
+        memset(image->data + image->size, 0, wanted - image->size);
+    }
+    image->size = wanted;
+}
+
 /* What was in the file before this disk knew it counts as durable. */
 static void medium_load(medium_t *medium)
 {
@@ -104,11 +122,13 @@ static void medium_load(medium_t *medium)
         return;
     }
     fseek(file, 0, SEEK_END);
-    medium->durable_size = (size_t)ftell(file);
+    const long size = ftell(file);
     rewind(file);
-    medium->durable = must(malloc(medium->durable_size + 1));
-    if (fread(medium->durable, 1, medium->durable_size, file) != medium->durable_size) {
-        abort();
+    if (size > 0) {
+        image_resize(&medium->durable, (size_t)size);
+        if (fread(medium->durable.data, 1, (size_t)size, file) != (size_t)size) {
+            abort();
+        }
     }
     fclose(file);
 }
@@ -127,37 +147,25 @@ static medium_t *medium_get(disk_t *self, const char *path)
     return must(medium);
 }
 
-static void image_resize(unsigned char **image, size_t *size, size_t wanted)
-{
-    *image = must(realloc(*image, wanted + 1));
-    if (wanted > *size) {
-        memset(*image + *size, 0, wanted - *size);
-    }
-    *size = wanted;
-}
-
 /* Bytes [from, to) of a write reach an image. */
-static void apply_part(const change_t *change, size_t from, size_t to, unsigned char **image,
-                       size_t *size)
+static void apply_part(const change_t *change, size_t from, size_t to, image_t *image)
 {
     const size_t offset = (size_t)change->offset;
     if (from >= to) {
         return;
     }
-    if (offset + to > *size) {
-        image_resize(image, size, offset + to);
+    if (offset + to > image->size) {
+        image_resize(image, offset + to);
     }
-    memcpy(*image + offset + from, change->data + from, to - from);
+    memcpy(image->data + offset + from, change->data + from, to - from);
 }
 
-static void apply(const change_t *change, unsigned char **image, size_t *size)
+static void apply(const change_t *change, image_t *image)
 {
-    if (change->truncation) {
-        if ((size_t)change->offset < *size) {
-            *size = (size_t)change->offset;
-        }
-    } else {
-        apply_part(change, 0, change->size, image, size);
+    if (!change->truncation) {
+        apply_part(change, 0, change->size, image);
+    } else if ((size_t)change->offset < image->size) {
+        image->size = (size_t)change->offset;
     }
 }
 
@@ -176,7 +184,7 @@ static void note(medium_t *medium, const void *data, size_t size, sqlite3_int64 
 static void make_durable(medium_t *medium)
 {
     for (const change_t *change = medium->changes; change != NULL; change = change->next) {
-        apply(change, &medium->durable, &medium->durable_size);
+        apply(change, &medium->durable);
     }
     drop_changes(medium);
 }
@@ -193,22 +201,21 @@ static uint64_t chance(disk_t *self)
 }
 
 /* A write of which some sectors made it. */
-static void apply_torn(disk_t *self, const change_t *change, unsigned char **image, size_t *size)
+static void apply_torn(disk_t *self, const change_t *change, image_t *image)
 {
     size_t from = 0;
     while (from < change->size) {
         size_t to = from + SECTOR - ((size_t)change->offset + from) % SECTOR;
         to = to < change->size ? to : change->size;
         if (chance(self) % 2 == 0) {
-            apply_part(change, from, to, image, size);
+            apply_part(change, from, to, image);
         }
         from = to;
     }
 }
 
 /* What of the unsynced is there afterwards: nothing; a beginning; any of it; any of it, torn. */
-static void lose(disk_t *self, const medium_t *medium, unsigned way, unsigned char **image,
-                 size_t *size)
+static void lose(disk_t *self, const medium_t *medium, unsigned way, image_t *image)
 {
     bool kept = way != 0;
     for (const change_t *change = medium->changes; change != NULL; change = change->next) {
@@ -218,17 +225,18 @@ static void lose(disk_t *self, const medium_t *medium, unsigned way, unsigned ch
             kept = chance(self) % 2 == 0;
         }
         if (kept) {
-            apply(change, image, size);
+            apply(change, image);
         } else if (way == 3 && !change->truncation) {
-            apply_torn(self, change, image, size);
+            apply_torn(self, change, image);
         }
     }
 }
 
-static void write_image(const char *path, const unsigned char *image, size_t size)
+static void write_image(const char *path, const image_t *image)
 {
     FILE *file = must(fopen(path, "wb"));
-    if (fwrite(image, 1, size, file) != size || fclose(file) != 0) {
+    if ((image->size > 0 && fwrite(image->data, 1, image->size, file) != image->size) ||
+        fclose(file) != 0) {
         abort();
     }
 }
@@ -242,17 +250,17 @@ static void go_dark(disk_t *self)
         if (medium->path == NULL) {
             continue;
         }
-        unsigned char *image = must(malloc(medium->durable_size + 1));
-        size_t size = medium->durable_size;
-        if (size > 0) {
-            memcpy(image, medium->durable, size);
+        image_t image = {0};
+        image_resize(&image, medium->durable.size);
+        if (image.size > 0) {
+            memcpy(image.data, medium->durable.data, image.size);
         }
-        lose(self, medium, way, &image, &size);
+        lose(self, medium, way, &image);
         char path[512];
         const char *name = strrchr(medium->path, '/');
         snprintf(path, sizeof path, "%s%s", self->into, name);
-        write_image(path, image, size);
-        free(image);
+        write_image(path, &image);
+        free(image.data);
     }
 }
 
