@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "httpd.h"
 #include "zmq_monitor.h"
 
 #define ENDPOINT_SIZE 256
@@ -135,6 +136,11 @@ mailbus_code_t gateway_socket_new(void *context, const gateway_socket_options_t 
     }
     mb_log(log, MB_INFO, options->stage, "bound", MB_S("endpoint", self->endpoint),
            MB_S("security", options->own != NULL ? "curve" : "none"));
+    if (options->own == NULL && !mb_is_loopback(self->endpoint)) {
+        mb_log(log, MB_WARN, options->stage,
+               "bus.open=yes: everybody who reaches it reads all mail",
+               MB_S("endpoint", self->endpoint));
+    }
     *ret_self = self;
     self = NULL;
 out:

@@ -1,5 +1,6 @@
 #include "replay_answer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,7 +117,11 @@ static result_t refuse(replay_answerer_t *self, const asker_t *asker, result_t r
 {
     mailbus_answer_t answer = {.kind = MAILBUS_REPLAY_ERROR, .code = code};
     size_t size = strnlen(message, sizeof answer.message - 1);
-    memcpy(answer.message, message, size);
+    if (mailbus_utf8_valid(message, size)) { /* it may quote the peer, and be cut in a character */
+        memcpy(answer.message, message, size);
+    } else {
+        snprintf(answer.message, sizeof answer.message, "the request is malformed");
+    }
     mb_log(self->log, MB_DEBUG, "replay", "refused", MB_S("request", asker->request),
            MB_I("code", code), MB_S("reason", message));
     return send_answer(self, asker, &answer) == MAILBUS_OK ? result : RESULT_UNSENT;

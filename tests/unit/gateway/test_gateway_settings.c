@@ -95,7 +95,7 @@ static void test_without_a_secret_it_refuses(void **state)
     static const char *const none[] = {NULL};
     static const char *const open[] = {"verify.insecure_accept_all=yes", "http.listen=0.0.0.0:8080",
                                        NULL};
-    expect_refused(NULL, none, "verify.secret");
+    expect_refused(NULL, none, "MAILBUS_VERIFY_SECRET");
     expect_refused("whsec_!", none, "verify.secret");
     expect_refused(NULL, open, "verify.insecure_accept_all");
 }
