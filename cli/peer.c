@@ -14,13 +14,14 @@ struct peer {
     char setting[32];
     char key_name[MB_KEY_NAME_MAX + 1];
     bool curve;
-    bool connected; /* a connection was made, whether or not it lived */
-    bool shaken;    /* a handshake succeeded */
+    bool connected; /* a connection was made, whether or not a handshake followed */
+    bool shaken;    /* a handshake succeeded, and the connection lives */
     int failure;    /* ZMQ_EVENT_HANDSHAKE_FAILED_… since the last success; 0: none */
 };
 
 enum {
-    WATCHED = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | MB_MONITOR_HANDSHAKE_FAILED,
+    WATCHED = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
+              MB_MONITOR_HANDSHAKE_FAILED,
 };
 
 mailbus_code_t peer_new(void *context, int type, const peer_options_t *options, peer_t **ret_self,
@@ -76,6 +77,11 @@ static void read_monitor(peer_t *self)
         } else if (event.event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
             self->shaken = true;
             self->failure = 0;
+        } else if (event.event == ZMQ_EVENT_DISCONNECTED) {
+            if (self->shaken) { /* it was a gateway, and has gone */
+                self->shaken = false;
+                self->connected = false;
+            }
         } else {
             self->failure = event.event;
         }
