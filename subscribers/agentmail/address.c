@@ -162,8 +162,7 @@ bool agentmail_addresses_have(const agentmail_addresses_t *list, const char *add
 void agentmail_address_fold(const char *address, mailbus_buf_t *out)
 {
     for (; *address != '\0'; address++) {
-        char c = *address;
-        mailbus_buf_char(out, c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c);
+        mailbus_buf_char(out, agentmail_text_lower(*address));
     }
 }
 

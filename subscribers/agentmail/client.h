@@ -19,7 +19,7 @@
 #define AGENTMAIL_BASE_URL "https://api.agentmail.to/v0"
 #define AGENTMAIL_KEY_MAX  256 /* bytes of an Idempotency-Key */
 #define AGENTMAIL_ANSWER_MAX                                                                       \
-    (8u * 1024u * 1024u)                  /* bytes of a JSON answer: a mail's text and html */
+    ((size_t)8 * 1024 * 1024)             /* bytes of a JSON answer: a mail's text and html */
 #define AGENTMAIL_RETRY_AFTER_MAX 86400.0 /* seconds: a server can't park us for longer */
 
 typedef enum {

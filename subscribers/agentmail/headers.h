@@ -8,7 +8,7 @@
 
 #define AGENTMAIL_HEADERS_MAX 2000 /* fields of one mail; more is an attack */
 #define AGENTMAIL_HEADERS_BYTES                                                                    \
-    (256u * 1024u) /* of a raw header block that we are willing to read */
+    ((size_t)256 * 1024) /* of a raw header block that we are willing to read */
 
 typedef struct {
     char *name;

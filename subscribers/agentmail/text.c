@@ -70,16 +70,19 @@ void agentmail_text_line(const char *text, size_t size, size_t max, mailbus_buf_
     }
 }
 
-static char lower(char c)
+char agentmail_text_lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    if (c >= 'A' && c <= 'Z') {
+        c = (char)(c - 'A' + 'a');
+    }
+    return c;
 }
 
 /* How many bytes of `prefix` stand at the beginning of `text`. */
 static size_t same(const char *text, const char *prefix)
 {
     size_t i = 0;
-    while (prefix[i] != '\0' && lower(text[i]) == lower(prefix[i])) {
+    while (prefix[i] != '\0' && agentmail_text_lower(text[i]) == agentmail_text_lower(prefix[i])) {
         i++;
     }
     return i;

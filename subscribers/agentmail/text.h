@@ -11,6 +11,7 @@
 void agentmail_text_line(const char *text, size_t size, size_t max, mailbus_buf_t *out);
 
 /* ASCII only, and the same in every locale. */
+char agentmail_text_lower(char c);
 bool agentmail_text_equal(const char *a, const char *b);            /* ignores case */
 bool agentmail_text_contains(const char *text, const char *needle); /* ignores case */
 bool agentmail_text_starts(const char *text, const char *prefix);   /* ignores case */

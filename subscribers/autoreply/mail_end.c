@@ -59,20 +59,14 @@ static const char *level_of(mailbus_verdict_t verdict)
     return verdict == MAILBUS_DONE ? "info" : verdict == MAILBUS_RETRY ? "debug" : "error";
 }
 
-void mail_finish(mail_t *mail, mailbus_verdict_t verdict, const char *action, const char *format,
-                 ...)
+static void end(mail_t *mail, mailbus_verdict_t verdict, const char *action, const char *text)
 {
-    char raw[REASON_MAX];
     char labels[64];
     mailbus_buf_t reason = MAILBUS_BUF_INIT;
     mailbus_buf_t sender = MAILBUS_BUF_INIT;
     mailbus_error_t error = {0};
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(raw, sizeof raw, format, arguments);
-    va_end(arguments);
     mailbus_buf_text(&reason, "");
-    agentmail_text_line(raw, strlen(raw), 0, &reason);
+    agentmail_text_line(text, strlen(text), 0, &reason);
     bool has_sender = mail->message != NULL && mail->message->from.count > 0;
     shown(has_sender ? mail->message->from.items[0].address : NULL, &sender);
     const char *why = reason.data == NULL ? "out of memory" : reason.data;
@@ -81,7 +75,7 @@ void mail_finish(mail_t *mail, mailbus_verdict_t verdict, const char *action, co
         note_end(mail, action, why, sender.data, &error) != MAILBUS_OK) {
         mail->verdict = MAILBUS_RETRY;
         action = "later";
-        why = error.text;
+        why = error.text[0] == '\0' ? "the state file can't be written" : error.text;
     }
     mailbus_task_log(mail->task, level_of(mail->verdict), "%s: %s; from %s to %s", action, why,
                      sender.data == NULL || sender.size == 0 ? "nobody" : sender.data,
@@ -91,6 +85,17 @@ void mail_finish(mail_t *mail, mailbus_verdict_t verdict, const char *action, co
     mailbus_count(mailbus_task_runtime(mail->task), "mails", labels, "Mails by what was done", 1);
     mailbus_buf_free(&reason);
     mailbus_buf_free(&sender);
+}
+
+void mail_finish(mail_t *mail, mailbus_verdict_t verdict, const char *action, const char *format,
+                 ...)
+{
+    char text[REASON_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    end(mail, verdict, action, text);
 }
 
 bool mail_store_failed(mail_t *mail, const mailbus_error_t *error)

@@ -42,7 +42,7 @@ static mailbus_code_t read_file(const char *path, char **ret_text, mailbus_error
         code = mailbus_fail(error, MAILBUS_EIO, "%s: %s", path, strerror(errno));
     } else if (text.failed) {
         code =
-            mailbus_fail(error, MAILBUS_ETOOBIG, "%s is longer than %u bytes", path, TEMPLATE_MAX);
+            mailbus_fail(error, MAILBUS_ETOOBIG, "%s is longer than %zu bytes", path, TEMPLATE_MAX);
     } else if (memchr(text.data, '\0', text.size) != NULL) {
         code = mailbus_fail(error, MAILBUS_EINVAL, "%s is not text", path);
     } else {

@@ -7,7 +7,7 @@
 /* Bytes that one value may bring into an answer. What strangers write in a name or subject goes to
  * an address that they chose: there must be no room for an advertisement. */
 #define TEMPLATE_VALUE_MAX 120
-#define TEMPLATE_MAX       (256u * 1024u) /* bytes of a template; the service takes 6 MB a mail */
+#define TEMPLATE_MAX       ((size_t)256 * 1024) /* bytes of a template; the service takes 6 MB a mail */
 
 /* Hostile text, cleaned and cut here. None is NULL. */
 typedef struct {
