@@ -185,14 +185,14 @@ mailbus_code_t inbox_flush(inbox_t *self, int64_t timeout_ms, int64_t now_ms,
                            mailbus_error_t *error)
 {
     struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
+    clock_gettime(CLOCK_REALTIME, &until); /* the clock of pthread_mutex_timedlock */
     until.tv_sec += timeout_ms / 1000;
     until.tv_nsec += timeout_ms % 1000 * 1000000;
     if (until.tv_nsec >= 1000000000) {
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
-    if (pthread_mutex_clocklock(&self->store_lock, CLOCK_MONOTONIC, &until) != 0) {
+    if (pthread_mutex_timedlock(&self->store_lock, &until) != 0) {
         return mailbus_fail(error, MAILBUS_ETIMEOUT, "a handler keeps the store to itself");
     }
     mailbus_code_t code = commit_all(self, NULL, 0, NULL, now_ms, error);

@@ -206,10 +206,12 @@ bool workers_stop(workers_t **self_p, int64_t timeout_ms)
     int64_t nanoseconds = until.tv_nsec + timeout_ms % 1000 * 1000000;
     until.tv_sec += timeout_ms / 1000 + nanoseconds / 1000000000;
     until.tv_nsec = nanoseconds % 1000000000;
+    bool idle = true;
     for (unsigned i = 0; i < self->started; i++) {
-        if (pthread_timedjoin_np(self->threads[i], NULL, &until) != 0) {
-            return false; /* the rest is in use: not freed */
-        }
+        idle &= pthread_timedjoin_np(self->threads[i], NULL, &until) == 0;
+    }
+    if (!idle) {
+        return false; /* still in use: not freed */
     }
     pthread_mutex_destroy(&self->suspect);
     free(self->threads);

@@ -47,6 +47,7 @@ def wait_recorded(folder, program, ids):
     assert collections.Counter(recorded(folder)) == wanted
 
 
+@pytest.mark.threads
 def test_a_fresh_subscriber_takes_what_comes_from_its_first_contact_on(tmp_path):
     with FakeGateway() as gateway:
         for _ in range(5):
@@ -114,6 +115,7 @@ def test_kill_minus_nine_at_any_point_loses_and_repeats_nothing(tmp_path):
             program.stop()
 
 
+@pytest.mark.threads
 def test_a_long_absence_is_caught_up_while_new_events_arrive(tmp_path):
     with FakeGateway() as gateway:
         with recorder(tmp_path, gateway) as program:
@@ -209,6 +211,7 @@ def test_errors_of_replay_are_asked_again(tmp_path):
             program.stop()
 
 
+@pytest.mark.threads
 def test_a_full_inbox_pauses_intake_and_catches_up_later(tmp_path):
     with FakeGateway() as gateway:
         with recorder(tmp_path, gateway, inbox__max_events=100, record__slow="2ms", workers=2) as program:
@@ -220,6 +223,7 @@ def test_a_full_inbox_pauses_intake_and_catches_up_later(tmp_path):
             program.stop()
 
 
+@pytest.mark.threads
 def test_retries_survive_a_restart_and_end(tmp_path):
     settings = {"record__retry": 2, "record__retries": 3, "retry__first_pause": "200ms"}
     with FakeGateway() as gateway:
@@ -244,6 +248,7 @@ def test_a_failing_event_does_not_hold_up_the_others(tmp_path):
             program.stop()
 
 
+@pytest.mark.threads
 def test_dead_letters_are_listed_shown_retried_and_dropped(tmp_path):
     with FakeGateway() as gateway:
         with recorder(tmp_path, gateway, record__reject=1) as program:
@@ -360,6 +365,7 @@ def test_a_second_process_on_the_same_file_is_refused(tmp_path):
             program.stop()
 
 
+@pytest.mark.threads
 def test_stop_is_bounded_and_a_busy_event_comes_again(tmp_path):
     with FakeGateway() as gateway:
         with recorder(tmp_path, gateway, record__slow="60s", record__store="no", stop__timeout="200ms") as program:
@@ -374,6 +380,7 @@ def test_stop_is_bounded_and_a_busy_event_comes_again(tmp_path):
             program.stop()
 
 
+@pytest.mark.threads
 def test_stopping_under_load_loses_and_repeats_nothing(tmp_path):
     with FakeGateway(seed=3) as gateway:
         gateway.loss = 0.1
@@ -391,6 +398,7 @@ def test_stopping_under_load_loses_and_repeats_nothing(tmp_path):
             program.stop()
 
 
+@pytest.mark.threads
 def test_settings_are_reloaded(tmp_path):
     config = tmp_path / "recorder.conf"
     config.write_text("log\n    level = info\nretry\n    first_pause = 1s\nworkers = 2\n")

@@ -1,7 +1,11 @@
 /* libmailbus: write a subscriber as one function.
  *
+ *     #include <mailbus/subscriber.h>
+ *     #include <stdio.h>
+ *
  *     static mailbus_verdict_t handle(void *self, mailbus_task_t *task)
  *     {
+ *         (void)self;
  *         const mailbus_event_t *event = mailbus_task_event(task);
  *         printf("%s %s\n", event->topic, event->id);
  *         return MAILBUS_DONE;
@@ -14,6 +18,8 @@
  *             .name = "printer", .summary = "prints events", .topics = topics, .handle = handle};
  *         return mailbus_subscriber_main(argc, argv, &printer);
  *     }
+ *
+ * Build it with: cc printer.c $(pkg-config --cflags --libs mailbus)
  *
  * The runtime does the rest: it subscribes, finds gaps and fetches what is missing, keeps events in
  * the program's own SQLite file until they are handled, calls `handle` on worker threads, tries
