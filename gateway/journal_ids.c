@@ -110,7 +110,7 @@ uint64_t journal_ids_find(const journal_ids_t *self, uint64_t key)
 void journal_ids_remove(journal_ids_t *self, uint64_t key, uint64_t sequence)
 {
     size_t hole = place_of(self, key);
-    if (self->places[hole].sequence != sequence) {
+    if (sequence == 0 || self->places[hole].sequence != sequence) {
         return;
     }
     self->count--;

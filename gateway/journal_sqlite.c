@@ -181,6 +181,14 @@ static mailbus_code_t load(journal_sqlite_t *self, journal_heads_t *heads, journ
     return code;
 }
 
+/* The connection is gone when its opening failed; only SQLite's words are left to tell a bad file
+ * from a bad disk. */
+static bool is_damage(const char *text)
+{
+    return strstr(text, sqlite3_errstr(SQLITE_NOTADB)) != NULL ||
+           strstr(text, sqlite3_errstr(SQLITE_CORRUPT)) != NULL;
+}
+
 static mailbus_code_t open_file(journal_sqlite_t *self, const journal_options_t *options,
                                 mailbus_error_t *error)
 {
@@ -193,10 +201,12 @@ static mailbus_code_t open_file(journal_sqlite_t *self, const journal_options_t 
         .synchronous_off = options->synchronous_off,
     };
     const char *warning = NULL;
+    mailbus_error_t cause = {0};
     mailbus_code_t code =
-        mb_db_open_writer(self->path, &db_options, &self->db, &self->lock, &warning, error);
+        mb_db_open_writer(self->path, &db_options, &self->db, &self->lock, &warning, &cause);
     if (code != MAILBUS_OK) {
-        return code;
+        return is_damage(cause.text) ? journal_sqlite_damaged(self, "not a database", error)
+                                     : mailbus_fail(error, code, "%s", cause.text);
     }
     if (warning != NULL) {
         mb_log(self->log, MB_WARN, "journal", warning, MB_S("path", self->path));
