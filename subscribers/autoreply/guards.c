@@ -59,7 +59,7 @@ static bool is_own(const guards_mail_t *mail, const char *address)
 /* RFC 5230 §4.5: never to oneself. Also not to another inbox of ours: it may answer too. */
 static bool own_sender(const guards_mail_t *mail, const char **detail)
 {
-    return mail->sender_is_inbox || any_partner(mail, detail, is_own);
+    return any_partner(mail, detail, is_own) || mail->sender_is_inbox;
 }
 
 /* RFC 5230 §4.6 and the addresses that programs write from. A tag (noreply+x@) changes nothing. */

@@ -1,0 +1,386 @@
+"""mailbus-autoreply with a real gateway and the AgentMail stand-in: one answer per mail, whatever happens."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+
+import pytest
+
+from mailbus_testing import BIN, Gateway, Sim, Subscriber, received, wait_for
+
+SUPPORT = "Thanks for contacting support! We'll respond within 24 hours."
+SALES = "Thanks for your interest! A sales rep will contact you soon."
+KEY = {"AGENTMAIL_API_KEY": "am_test"}
+KILLS = int(os.environ.get("MAILBUS_TEST_KILLS", "50"))
+
+
+class Post:
+    """A gateway, a stand-in whose API is used, and the events of mails that the stand-in has."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.gateway = Gateway(folder)
+        try:
+            self.sim = Sim()
+        except BaseException:
+            self.gateway.kill()
+            raise
+        self.number = 0
+
+    def autoreply(self, *arguments, env=None, ready=True, **settings):
+        settings.setdefault("api__base_url", self.sim.base_url)
+        settings.setdefault("retry__first_pause", "50ms")
+        settings.setdefault("bus__start", "oldest")
+        return Subscriber("mailbus-autoreply", self.folder, self.gateway.bus(), *arguments,
+                          env=env or KEY, ready=ready, **settings)
+
+    def mail(self, inbox="support@agentmail.to", headers=None, *, topic="message.received", known=True, **message):
+        """A mail arrives: the stand-in keeps it, its event goes to the gateway. Returns the event's id."""
+        self.number += 1
+        sender = message.pop("from_", f"Person {self.number} <person{self.number}@example.com>")
+        headers = {"Subject": "Hello"} if headers is None else headers
+        message_id = f"<mail{self.number}@example.com>"
+        if known:
+            self.sim.receive(**{"inbox_id": inbox, "from": sender, "to": [inbox], "subject": "Hello", "text": "Hi.",
+                                "message_id": message_id, "headers": {k: v for k, v in headers.items() if k != "Subject"}})
+        event = received(self.number, topic=topic, inbox_id=inbox, to=[inbox], message_id=message_id, **message)
+        event["message"]["from"] = sender
+        event["message"]["headers"] = headers
+        if not headers:
+            del event["message"]["headers"]
+        status, _ = self.gateway.post(event)
+        assert status == 200
+        return event["event_id"]
+
+    def history(self, state="mailbus-autoreply.db"):
+        """{event id: (action, reason)} as far as it is written down."""
+        path = self.folder / state
+        if not path.exists():
+            return {}
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+            try:
+                return {row[0]: row[1:] for row in db.execute("SELECT event_id, action, reason FROM history")}
+            except sqlite3.OperationalError:  # the tables are not there yet
+                return {}
+
+    def wait_history(self, *events, program=None, state="mailbus-autoreply.db"):
+        def look():
+            history = self.history(state)
+            return history if all(event in history for event in events) else None
+
+        tail = (lambda: f"the history of {events}: {self.history(state)}\n{program.tail()}") if program else "the history"
+        return wait_for(look, tail)
+
+    def close(self):
+        for program in (self.sim, self.gateway):
+            if program.process.poll() is None:
+                program.stop()
+
+
+@pytest.fixture
+def post(tmp_path):
+    setup = Post(tmp_path)
+    try:
+        yield setup
+        setup.close()
+    finally:
+        setup.sim.kill()
+        setup.gateway.kill()
+
+
+def answers(sim):
+    """{recipient: [text, …]} of what went out."""
+    result = {}
+    for mail in sim.sent():
+        for recipient in mail["to"]:
+            result.setdefault(recipient, []).append(mail["text"])
+    return result
+
+
+def test_the_whole_way_from_the_service_to_the_answer(tmp_path):
+    """The stand-in signs and delivers the webhooks itself; its own events of the answers are not answered."""
+    with Gateway(tmp_path) as gateway, Sim(webhook_url=f"http://{gateway.address}/webhook") as sim:
+        with Subscriber("mailbus-autoreply", tmp_path, gateway.bus(), env=KEY, api__base_url=sim.base_url) as program:
+            for inbox, sender in (("support@agentmail.to", "jane@example.com"), ("sales@agentmail.to", "john@example.com"),
+                                  ("other@agentmail.to", "june@example.com")):
+                sim.receive(**{"inbox_id": inbox, "from": f"X <{sender}>", "to": [inbox], "subject": "Question", "text": "?"})
+            program.wait_log(message="silent: no-rule; from june@example.com to other@agentmail.to")
+            wait_for(lambda: len(sim.sent()) == 2, lambda: f"two answers:\n{program.tail()}")
+            wait_for(lambda: program.metric("mailbus_autoreply_mails_total", action="answered") == 2, "both noted")
+            program.stop()
+        assert answers(sim) == {"jane@example.com": [SUPPORT], "john@example.com": [SALES]}
+        for mail in sim.sent():
+            headers = {name.lower(): value for name, value in mail["headers"].items()}
+            assert headers["auto-submitted"] == "auto-replied"
+            assert headers["x-auto-response-suppress"] == "All"
+            assert headers["precedence"] == "bulk"
+            assert mail["subject"] == "Re: Question"
+            assert mail["in_reply_to"]
+        sim.stop()
+        gateway.stop()
+
+
+def test_who_is_not_answered(post):
+    with post.autoreply() as program:
+        events = {
+            post.mail(): ("answered", "rule support to person1@example.com"),
+            post.mail(from_="Sales <sales@agentmail.to>", inbox="support@agentmail.to"): None,
+            post.mail(from_="support@agentmail.to"): ("silent", "own-sender: support@agentmail.to"),
+            post.mail(from_="MAILER-DAEMON@example.com"): ("silent", "robot-sender: MAILER-DAEMON@example.com"),
+            post.mail(from_="MAILER-DAEMON <>", known=False): ("silent", "no-sender"),
+            post.mail(headers={"Auto-Submitted": "auto-replied (vacation)"}): ("silent", "auto-submitted: auto-replied (vacation)"),
+            post.mail(headers={"List-Id": "<l.example.com>"}): ("silent", "list: List-Id"),
+            post.mail(cc=["support@agentmail.to"]): ("answered", "rule support to person8@example.com"),
+            post.mail(inbox="agent@agentmail.to", cc=["support@elsewhere.example"]): ("silent", "no-rule"),
+            post.mail(from_="Evil\r\nBcc: x <evil@example.com>", known=False): ("silent", "no-sender"),
+        }
+        unknown = [event for event, expected in events.items() if expected is None]
+        # not for this program: the topics are other ones
+        spam = [post.mail(topic=f"message.received.{kind}") for kind in ("spam", "blocked", "unauthenticated")]
+        last = post.mail(inbox="sales@agentmail.to")
+        events[last] = ("answered", "rule sales to person14@example.com")
+        history = post.wait_history(*events, program=program)
+        program.stop()
+    for event, expected in events.items():
+        if event not in unknown:
+            assert history[event] == expected
+    # sales@ is an inbox of ours once mail came through it; before, it is a sender like others
+    assert history[unknown[0]] in (("answered", "rule support to sales@agentmail.to"), ("silent", "own-sender"))
+    assert not set(spam) & set(history)
+    assert not {"person11@example.com", "person12@example.com", "person13@example.com"} & set(answers(post.sim))
+
+
+def test_own_inboxes_from_the_settings(post):
+    with post.autoreply(reply__own_inboxes="ops@corp.example *@ours.example") as program:
+        first = post.mail(from_="Ops <OPS@corp.example>")
+        second = post.mail(from_="anyone@ours.example")
+        third = post.mail(reply_to=["ops@corp.example"])
+        history = post.wait_history(first, second, third, program=program)
+        program.stop()
+    assert [history[event][1] for event in (first, second, third)] == [
+        "own-sender: OPS@corp.example", "own-sender: anyone@ours.example", "own-sender: ops@corp.example"]
+    assert post.sim.sent() == []
+
+
+def test_a_mail_without_header_in_its_event_is_judged_by_the_raw_message(post):
+    with post.autoreply() as program:
+        plain = post.mail(headers={})
+        post.number += 1
+        bulk_id = f"<mail{post.number}@example.com>"
+        post.sim.receive(**{"inbox_id": "support@agentmail.to", "from": "news@example.com", "to": ["support@agentmail.to"],
+                            "subject": "News", "text": "n", "message_id": bulk_id, "headers": {"Precedence": "bulk"}})
+        event = received(0, inbox_id="support@agentmail.to", message_id=bulk_id)
+        event["message"]["from"] = "news@example.com"
+        del event["message"]["headers"]
+        assert post.gateway.post(event)[0] == 200
+        history = post.wait_history(plain, event["event_id"], program=program)
+        program.stop()
+    assert history[plain][0] == "answered"
+    assert history[event["event_id"]] == ("silent", "precedence: bulk")
+    assert len(post.sim.sent()) == 1
+
+
+def test_a_mail_whose_header_cannot_be_had_stays_unanswered(post):
+    with post.autoreply(reply__header_tries=3) as program:
+        event = post.mail(headers={}, known=False)
+        history = post.wait_history(event, program=program)
+        tries = [line for line in program.log if line.get("id") == event and line.get("message") == "trying again later"]
+        program.stop()
+    assert history[event][0] == "silent" and history[event][1].startswith("header-unknown: get raw message: HTTP 404")
+    assert len(tries) == 2
+    assert post.sim.sent() == []
+
+
+def test_one_answer_per_sender_also_after_a_restart_and_for_many_workers(post):
+    with post.autoreply(workers=8) as program:
+        first = [post.mail(from_="Jane <jane@example.com>", reply_to=["jane@home.example"] if i % 2 else []) for i in range(12)]
+        history = post.wait_history(*first, program=program)
+        program.stop()
+    assert sorted(history[event][0] for event in first) == ["answered"] + ["silent"] * 11
+    with post.autoreply() as program:
+        again = post.mail(from_="JANE@Example.com")
+        other_rule = post.mail(from_="jane@example.com", inbox="sales@agentmail.to")
+        history = post.wait_history(again, other_rule, program=program)
+        program.stop()
+    assert history[again] == ("silent", "answered-before: support")
+    assert history[other_rule][0] == "answered"
+    assert len(post.sim.sent()) == 2
+
+
+def test_the_ceiling_per_minute_waits_and_loses_nothing(post):
+    with post.autoreply(reply__per_minute=3, workers=1) as program:
+        events = [post.mail() for _ in range(4)]
+        post.wait_history(*events[:3], program=program)
+        line = program.wait_log(message="trying again later", id=events[3])
+        program.stop()
+    assert "too-fast" in line["reason"] and int(line["pause_ms"]) > 30000
+    assert len(post.sim.sent()) == 3
+    with sqlite3.connect(post.folder / "mailbus-autoreply.db") as db:
+        assert db.execute("SELECT count(*) FROM mailbus_inbox").fetchone() == (1,)
+
+
+def test_failures_of_the_service_are_waited_out(post):
+    with post.autoreply() as program:
+        for status in (500, 503, 429):
+            assert post.sim.call("POST", "/sim/fail", {"target": "api", "count": 1, "status": status, "retry_after": 1})[0] < 300
+            event = post.mail()
+            post.wait_history(event, program=program)
+        program.stop()
+    assert sorted(len(texts) for texts in answers(post.sim).values()) == [1, 1, 1]
+
+
+def test_an_answer_carried_out_without_an_answer_to_us_is_sent_once(post):
+    """The service did it and the connection broke: the same again under the same key."""
+    with post.autoreply() as program:
+        for mode in ({"mode": "after", "status": 502}, {"mode": "after", "status": 0}, {"mode": "reset"}):
+            assert post.sim.call("POST", "/sim/fail", {"target": "api", "count": 2, **mode})[0] < 300
+            event = post.mail()
+            post.wait_history(event, program=program)
+        program.stop()
+    assert sorted(len(texts) for texts in answers(post.sim).values()) == [1, 1, 1]
+
+
+def test_a_service_that_is_down_is_waited_for(post):
+    address = post.sim.address
+    post.sim.stop()
+    with post.autoreply() as program:
+        event = post.mail(known=False)
+        program.wait_log(message="trying again later", id=event)
+        with sqlite3.connect(f"file:{post.folder / 'mailbus-autoreply.db'}?mode=ro", uri=True) as db:
+            # certainly not sent: a try tomorrow is as good as one now
+            wait_for(lambda: db.execute("SELECT unsure_ms FROM answers").fetchone() == (0,), "the note that nothing was sent")
+        post.sim = Sim(listen=address)
+        post.sim.receive(**{"inbox_id": "support@agentmail.to", "from": "person1@example.com", "to": ["support@agentmail.to"],
+                            "subject": "Hello", "text": "Hi.", "message_id": "<mail1@example.com>"})
+        post.wait_history(event, program=program)
+        program.stop()
+    assert answers(post.sim) == {"person1@example.com": [SUPPORT]}
+
+
+def test_a_wrong_key_is_told_and_loses_no_mail(post):
+    with post.autoreply() as program:
+        assert post.sim.call("POST", "/sim/fail", {"target": "api", "count": 2, "status": 401})[0] < 300
+        event = post.mail()
+        line = wait_for(lambda: next((entry for entry in program.log if "until this is mended" in entry.get("message", "")), None),
+                        lambda: f"a loud word:\n{program.tail()}")
+        assert line["level"] == "error" and "api.key" in line["message"]
+        post.wait_history(event, program=program)
+        program.stop()
+    assert len(post.sim.sent()) == 1
+
+
+def test_what_the_service_refuses_goes_to_the_dead_letters(post):
+    with post.autoreply() as program:
+        event = post.mail(known=False)
+        history = post.wait_history(event, program=program)
+        program.stop()
+    assert history[event][0] == "rejected" and "HTTP 404" in history[event][1]
+    with sqlite3.connect(post.folder / "mailbus-autoreply.db") as db:
+        assert db.execute("SELECT count(*) FROM mailbus_dead").fetchone() == (1,)
+        assert db.execute("SELECT count(*) FROM mailbus_inbox").fetchone() == (0,)
+        assert db.execute("SELECT state FROM answers").fetchone() == ("refused",)
+
+
+@pytest.mark.parametrize("point,kills", [("autoreply-sent", KILLS), ("autoreply-noted", max(1, KILLS // 5))])
+def test_killed_between_sending_and_noting_each_mail_has_one_answer(post, point, kills):
+    """Every run passes the point with the mail that the last one left, and dies at it with the next."""
+    events = []
+    for number in range(kills):
+        events.append(post.mail())
+        env = {**KEY, "MAILBUS_TEST_KILL": point if number == 0 else f"{point}:2"}
+        with post.autoreply(env=env, ready=False) as program:
+            status = program.process.wait(60)
+            assert status == -signal.SIGKILL, f"{status} in run {number}:\n{program.tail()}"
+    with post.autoreply() as program:
+        history = post.wait_history(*events, program=program)
+        program.stop()
+    assert {action for action, _ in history.values()} == {"answered"}
+    assert len(history) == kills
+    sent = answers(post.sim)
+    assert len(sent) == kills
+    assert {recipient: texts for recipient, texts in sent.items() if len(texts) != 1} == {}
+
+
+def test_an_unsure_answer_is_not_sent_again_a_day_later(post):
+    """Killed after sending, back when the service has forgotten the key: silence, and a dead letter that says why."""
+    event = post.mail()
+    with post.autoreply(env={**KEY, "MAILBUS_TEST_KILL": "autoreply-sent"}, ready=False) as program:
+        assert program.process.wait(60) == -signal.SIGKILL
+    with sqlite3.connect(post.folder / "mailbus-autoreply.db") as db:
+        db.execute("UPDATE answers SET unsure_ms = unsure_ms - ?", (24 * 3600 * 1000,))
+    with post.autoreply() as program:
+        history = post.wait_history(event, program=program)
+        program.stop()
+    assert history[event][0] == "rejected" and "24 hours ago" in history[event][1]
+    assert len(post.sim.sent()) == 1
+
+
+def test_dry_run_sends_nothing_and_says_why(post):
+    own_state = post.folder / "mailbus-data" / "autoreply-dry-run.db"
+    events = [post.mail(), post.mail(headers={"List-Id": "x"}), post.mail(inbox="other@agentmail.to")]
+    options = [part for key, value in {**post.gateway.bus(), "bus.start": "oldest", "api.base_url": post.sim.base_url}.items()
+               for part in ("--set", f"{key}={value}")]
+    from mailbus_testing import Program
+
+    with Program("mailbus-autoreply", "--dry-run", *options, cwd=post.folder) as program:
+        program.wait_log(message="would-answer: rule support to person1@example.com; from person1@example.com to support@agentmail.to")
+        history = post.wait_history(*events, program=program, state=own_state)
+        program.stop()
+    assert [history[event][0] for event in events] == ["would-answer", "silent", "silent"]
+    assert post.sim.sent() == []
+    with post.autoreply() as program:  # and the real one still has them all
+        history = post.wait_history(*events, program=program)
+        program.stop()
+    assert [history[event][0] for event in events] == ["answered", "silent", "silent"]
+
+
+def test_rules_are_read_again_on_sighup_and_a_mistake_changes_nothing(post):
+    rules = post.folder / "rules.zpl"
+    rules.write_text('rules\n    hello\n        subject = "hello"\n        text = "Dear {{sender.name}}: {{subject}}"\n')
+    with post.autoreply(reply__rules=rules) as program:
+        first = post.mail(subject="HELLO\r\nBcc: x@y.z")
+        post.wait_history(first, program=program)
+        rules.write_text('rules\n    hello\n        subject = "hello"\n        text = "{{oops}}"\n')
+        program.signal(signal.SIGHUP)
+        line = program.wait_log(message="the subscriber keeps its old rules")
+        assert 'rule "hello"' in line["reason"] and "{{oops}}" in line["reason"]
+        second = post.mail(subject="hello")
+        post.wait_history(second, program=program)
+        rules.write_text('rules\n    bye\n        subject = "hello"\n        text = "Bye"\n')
+        program.signal(signal.SIGHUP)
+        program.wait_log(message="1 rules read again")
+        third = post.mail(subject="hello")
+        post.wait_history(third, program=program)
+        program.stop()
+    sent = answers(post.sim)
+    assert sent["person1@example.com"] == ["Dear Person 1: HELLO Bcc: x@y.z"]
+    assert sent["person2@example.com"] == ["Dear Person 2: hello"]
+    assert sent["person3@example.com"] == ["Bye"]
+
+
+@pytest.mark.parametrize("settings,env,says", [
+    ({}, {}, "AGENTMAIL_API_KEY"),
+    ({"api.base_url": "http://api.example.com/v0"}, KEY, "https://"),
+    ({"reply.rules": "missing.zpl"}, KEY, "missing.zpl"),
+    ({"reply.own_inboxes": "nonsense"}, KEY, "nonsense"),
+    ({"reply.again_after": "1h"}, KEY, "reply.again_after"),
+    ({"reply.per_minute": "0"}, KEY, "reply.per_minute"),
+])
+def test_wrong_settings_are_told_at_the_start(tmp_path, settings, env, says):
+    options = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAILBUS_", "AGENTMAIL_"))}
+    result = subprocess.run([str(BIN / "mailbus-autoreply"), *options], env={**environment, **env}, cwd=tmp_path,
+                            capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert says in result.stderr
+
+
+def test_help_names_every_setting(tmp_path):
+    result = subprocess.run([str(BIN / "mailbus-autoreply"), "--help"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0
+    for key in ("api.base_url", "api.key", "reply.rules", "reply.own_inboxes", "reply.again_after", "reply.per_sender_day",
+                "reply.per_minute", "reply.max_age", "reply.header_tries", "reply.dry_run", "--dry-run"):
+        assert key in result.stdout
