@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Largest WAL that is kept after a checkpoint. */
-enum { WAL_LIMIT = 16 * 1024 * 1024 };
+enum {
+    WAL_LIMIT = 16 * 1024 * 1024,  /* the largest that is kept after a checkpoint */
+    PAGE_SIZE = 16 * 1024,         /* a usual event fits in a page, without a chain of others */
+    CACHE_BYTES = 8 * 1024 * 1024, /* the inbox is written and removed, seldom read */
+};
 
 static const char *const SCHEMA[] = {
     "CREATE TABLE mailbus_inbox("
@@ -95,13 +98,21 @@ static mailbus_code_t run_schema(store_t *self, const char *schema, mailbus_erro
 mailbus_code_t store_open(const char *path, const char *schema, store_t **ret_self,
                           bool *ret_unclean, const char **ret_warning, mailbus_error_t *error)
 {
-    const mb_db_options_t options = {.journal_limit = WAL_LIMIT, .incremental_vacuum = true};
+    const mb_db_options_t options = {.page_size = PAGE_SIZE,
+                                     .cache_bytes = CACHE_BYTES,
+                                     .journal_limit = WAL_LIMIT,
+                                     .incremental_vacuum = true};
     char *clean = NULL;
     store_t *self = calloc(1, sizeof *self);
     mailbus_code_t code =
         self == NULL
             ? mailbus_fail(error, MAILBUS_ENOMEM, "no memory for the state file")
             : mb_db_open_writer(path, &options, &self->db, &self->lock, ret_warning, error);
+    if (code == MAILBUS_OK) {
+        /* Debian's build overwrites what is deleted; here that would be a second write of every
+         * event. FAST does it where it costs nothing. */
+        code = mb_db_exec(self->db, "PRAGMA secure_delete=FAST", error);
+    }
     if (code == MAILBUS_OK) {
         code = mb_db_migrate(self->db, SCHEMA, sizeof SCHEMA / sizeof SCHEMA[0], error);
     }
