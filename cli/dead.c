@@ -220,7 +220,7 @@ static mailbus_code_t read_number(cli_t *cli, const char *text, int64_t *ret_num
 
 static mailbus_code_t show(cli_t *cli, mailbus_error_t *error)
 {
-    int64_t number;
+    int64_t number = 0;
     letters_t *letters = NULL;
     listing_t listing = {.json = mb_settings_boolean(cli->settings, "dead.json")};
     mailbus_code_t code = read_number(cli, cli->operands[0], &number, error);

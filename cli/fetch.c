@@ -28,7 +28,7 @@ static bool print(void *arg, const mailbus_event_t *event, const void *header, s
         self->code = mailbus_fail(self->error, MAILBUS_ENOMEM, "out of memory");
         return false;
     }
-    fwrite(self->text.data, 1, self->text.size, stdout);
+    (void)fwrite(self->text.data, 1, self->text.size, stdout); /* cli_flush sees failures */
     self->printed++;
     if (!self->endless) {
         self->left--;

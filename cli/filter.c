@@ -57,9 +57,11 @@ mailbus_code_t filter_read(char *const *operands, size_t count, filter_t *ret_se
     }
     filter_t self = {calloc(count + 1, sizeof *self.topics), calloc(count + 1, sizeof *self.topics),
                      0, 0};
-    mailbus_code_t code = self.topics != NULL && self.prefixes != NULL
-                              ? MAILBUS_OK
-                              : mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
+    if (self.topics == NULL || self.prefixes == NULL) {
+        filter_free(&self);
+        return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
+    }
+    mailbus_code_t code = MAILBUS_OK;
     for (size_t i = 0; i < count && code == MAILBUS_OK; i++) {
         code = read_one(&self, operands[i], error);
     }

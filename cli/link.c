@@ -160,7 +160,12 @@ static mailbus_code_t fail_answer(const mailbus_answer_t *answer, mailbus_error_
     char text[200]; /* a gateway is trusted with events, not with this terminal */
     size_t size = 0;
     for (const char *at = answer->message; *at != '\0' && size < sizeof text - 1; at++) {
-        text[size++] = *at >= ' ' && *at <= '~' ? *at : '?';
+        bool plain = *at >= ' ' && *at <= '~';
+        text[size] = '?';
+        if (plain) {
+            text[size] = *at;
+        }
+        size++;
     }
     text[size] = '\0';
     return mailbus_fail(error, code, "the gateway says: %s (%d)", text, answer->code);

@@ -123,11 +123,12 @@ static void print_text(cli_t *cli, const mailbus_answer_t *end, const figures_t 
            mb_settings_text(cli->settings, "bus.replay"));
     printf("stream   %s\n", end->heads->stream);
     printf("head     %llu\n", (unsigned long long)figures->last_head);
-    if (end->oldest > figures->last_head) {
+    uint64_t kept = end->oldest > figures->last_head ? 0 : figures->last_head - end->oldest + 1;
+    if (kept == 0) {
         printf("oldest   no event is kept\n");
     } else {
         printf("oldest   %llu (%llu kept)\n", (unsigned long long)end->oldest,
-               (unsigned long long)(figures->last_head - end->oldest + 1));
+               (unsigned long long)kept);
     }
     printf("rate     %.1f events/s over %.1f s\n",
            per_second(figures->last_head - figures->first_head, figures),

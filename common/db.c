@@ -268,6 +268,7 @@ mailbus_code_t mb_db_open_writer(const char *path, const mb_db_options_t *option
         mb_db_unlock(&lock);
         return code;
     }
+    assert(lock != NULL);
     if (ret_warning != NULL) {
         *ret_warning = file_system_warning(lock->fd);
     }

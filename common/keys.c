@@ -239,20 +239,28 @@ static int compare_clients(const void *a, const void *b)
     return strcmp(((const mb_key_client_t *)a)->name, ((const mb_key_client_t *)b)->name);
 }
 
-/* Make room for one more. */
-static mailbus_code_t grow(mb_key_client_t **clients_p, size_t count, mailbus_error_t *error)
+/* The list while it grows. */
+typedef struct {
+    mb_key_client_t *clients;
+    size_t count, capacity;
+} growing_t;
+
+static mailbus_code_t grow(growing_t *list, mailbus_error_t *error)
 {
-    if (count == CLIENTS_MAX) {
+    if (list->count < list->capacity) {
+        return MAILBUS_OK;
+    }
+    if (list->count == CLIENTS_MAX) {
         return mailbus_fail(error, MAILBUS_ETOOBIG, "more than %d client keys", CLIENTS_MAX);
     }
-    if ((count & (count - 1)) == 0) { /* at powers of two */
-        mb_key_client_t *more =
-            realloc(*clients_p, (count == 0 ? 1 : 2 * count) * sizeof **clients_p);
-        if (more == NULL) {
-            return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
-        }
-        *clients_p = more;
+    size_t capacity = list->capacity == 0 ? 16 : 2 * list->capacity;
+    capacity = capacity < CLIENTS_MAX ? capacity : CLIENTS_MAX;
+    mb_key_client_t *clients = reallocarray(list->clients, capacity, sizeof *clients);
+    if (clients == NULL) {
+        return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
     }
+    list->clients = clients;
+    list->capacity = capacity;
     return MAILBUS_OK;
 }
 
@@ -268,29 +276,28 @@ mailbus_code_t mb_keys_list(const char *dir, mb_key_client_t **ret_clients, size
     if (folder == NULL) {
         return keys_system_fail(error, "read the folder", path);
     }
-    mb_key_client_t *clients = NULL;
-    size_t count = 0;
+    growing_t list = {NULL, 0, 0};
     mailbus_code_t code = MAILBUS_OK;
     for (struct dirent *entry; code == MAILBUS_OK && (entry = readdir(folder)) != NULL;) {
         char name[NAME_MAX + 1];
         if (!client_name(entry->d_name, name, sizeof name)) {
             continue;
         }
-        code = grow(&clients, count, error);
+        code = grow(&list, error);
         if (code == MAILBUS_OK) {
-            code = read_client(dir, name, &clients[count], error);
-            count++;
+            code = read_client(dir, name, &list.clients[list.count], error);
+            list.count++;
         }
     }
     closedir(folder);
     if (code != MAILBUS_OK) {
-        free(clients);
+        free(list.clients);
         return code;
     }
-    if (count > 0) {
-        qsort(clients, count, sizeof *clients, compare_clients);
+    if (list.clients != NULL) {
+        qsort(list.clients, list.count, sizeof *list.clients, compare_clients);
     }
-    *ret_clients = clients;
-    *ret_count = count;
+    *ret_clients = list.clients;
+    *ret_count = list.count;
     return MAILBUS_OK;
 }

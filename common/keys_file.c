@@ -177,7 +177,7 @@ void keys_sync_folder(const char *path)
     *slash = '\0';
     int fd = open(folder[0] != '\0' ? folder : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
-        fsync(fd);
+        (void)fsync(fd); /* the file is whole either way; a lost name is made again */
         close(fd);
     }
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nearest.h"
 #include "settings_private.h"
 
 mb_settings_t *mb_settings_new(const char *program, const char *summary, const mb_setting_t *table)
@@ -133,27 +134,6 @@ size_t mb_settings_find(const mb_settings_t *self, const char *key)
     return MB_SETTING_NONE;
 }
 
-/* Levenshtein's distance, for texts shorter than MB_SETTING_KEY_MAX. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[MB_SETTING_KEY_MAX + 1];
-    size_t width = strlen(b);
-    for (size_t at = 0; at <= width; at++) {
-        row[at] = at;
-    }
-    for (size_t line = 1; *a != '\0'; a++, line++) {
-        size_t diagonal = row[0];
-        row[0] = line;
-        for (size_t at = 1; at <= width; at++) {
-            size_t changed = diagonal + (*a != b[at - 1]);
-            size_t shorter = (row[at] < row[at - 1] ? row[at] : row[at - 1]) + 1;
-            diagonal = row[at];
-            row[at] = changed < shorter ? changed : shorter;
-        }
-    }
-    return row[width];
-}
-
 mailbus_code_t mb_settings_unknown(const mb_settings_t *self, const char *source, const char *key,
                                    mailbus_error_t *error)
 {
@@ -161,7 +141,7 @@ mailbus_code_t mb_settings_unknown(const mb_settings_t *self, const char *source
     size_t least = strlen(key) / 2; /* farther away it is no typing error */
     if (strlen(key) < MB_SETTING_KEY_MAX) {
         for (size_t at = 0; at < self->count; at++) {
-            size_t distance = edit_distance(key, self->table[at]->key);
+            size_t distance = mb_edit_distance(key, self->table[at]->key);
             if (distance <= least && (nearest == NULL || distance < least)) {
                 least = distance;
                 nearest = self->table[at]->key;

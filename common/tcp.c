@@ -120,7 +120,7 @@ mailbus_code_t mb_tcp_listen(const char *address, int backlog, int *ret_fd, mail
 
 void mb_tcp_address(int fd, char *text, size_t size)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
     socklen_t length = sizeof address;
     char host[INET6_ADDRSTRLEN];
     char port[6];

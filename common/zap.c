@@ -309,7 +309,7 @@ void mb_zap_destroy(mb_zap_t **self_p)
 
 mailbus_code_t mb_zap_reload(mb_zap_t *self, bool *ret_revoked, mailbus_error_t *error)
 {
-    allow_list_t list;
+    allow_list_t list = {NULL, NULL, 0};
     mailbus_code_t code = read_list(self->dir, &list, error);
     if (code != MAILBUS_OK) {
         return code;

@@ -86,12 +86,28 @@ static void test_options_are_set(void **state)
         assert_int_equal(option(both[i], ZMQ_HEARTBEAT_TIMEOUT), 6000);
         assert_int_equal(option(both[i], ZMQ_HEARTBEAT_TTL), 6000);
         assert_int_equal(option(both[i], ZMQ_HANDSHAKE_IVL), 3000);
-        assert_int_equal(option(both[i], ZMQ_IPV6), 1);
         assert_int_equal(option(both[i], ZMQ_LINGER), 0);
     }
     assert_int_equal(option(self->client, ZMQ_RECONNECT_IVL), 500);
     assert_int_equal(option(self->client, ZMQ_RECONNECT_IVL_MAX), 30000);
     assert_int_equal(option(self->client, ZMQ_IMMEDIATE), 1);
+}
+
+static void test_endpoints_come_back_as_they_were_given(void **state)
+{
+    fixture_t *self = *state;
+    join(self, ZMQ_ROUTER, ZMQ_DEALER);
+    assert_int_equal(strncmp(self->endpoint, "tcp://127.0.0.1:", 16), 0);
+    /* A name or an IPv6 address may lead to either family. */
+    static const char *const open[] = {"tcp://[::1]:5", "tcp://localhost:5"};
+    for (size_t i = 0; i < 2; i++) {
+        void *client = NULL;
+        assert_int_equal(mb_socket_new_client(self->context, ZMQ_DEALER, &small, &client, NULL),
+                         MAILBUS_OK);
+        assert_int_equal(mb_socket_connect(client, open[i], NULL), MAILBUS_OK);
+        assert_int_equal(option(client, ZMQ_IPV6), 1);
+        mb_socket_close(&client);
+    }
 }
 
 static void test_without_keys_only_this_machine_is_served(void **state)
@@ -266,6 +282,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_options_are_set),
+        TEST(test_endpoints_come_back_as_they_were_given),
         TEST(test_without_keys_only_this_machine_is_served),
         TEST(test_bad_endpoints_are_told_apart),
         TEST(test_ipc_takes_a_stale_file_and_leaves_a_living_one),
