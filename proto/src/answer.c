@@ -26,8 +26,7 @@ mailbus_code_t mailbus_answer_encode(const mailbus_answer_t *answer, mailbus_buf
         /* A text that was cut to fit may end in the middle of a character. */
         const size_t size = strnlen(answer->message, sizeof answer->message);
         mailbus_buf_printf(json, ",\"code\":%d,\"message\":", answer->code);
-        mailbus_json_write_string(json, answer->message,
-                                  mailbus_utf8_prefix(answer->message, size));
+        mailbus_json_write_string(json, answer->message, proto_utf8_prefix(answer->message, size));
     } else if (answer->kind == MAILBUS_REPLAY_TRIMMED) {
         write_number(json, "oldest", answer->oldest);
     } else {
@@ -51,19 +50,19 @@ static mailbus_code_t read_end(const cJSON *tree, mailbus_answer_t *answer, mail
 {
     const char *stream = NULL;
     uint64_t head = 0;
-    mailbus_code_t code = mailbus_field_uuid(tree, "stream", &stream, error);
+    mailbus_code_t code = proto_field_uuid(tree, "stream", &stream, error);
     if (code == MAILBUS_OK) {
-        code = mailbus_field_sequence(tree, "next", 1, &answer->next, error);
+        code = proto_field_sequence(tree, "next", 1, &answer->next, error);
     }
     if (code == MAILBUS_OK) {
-        code = mailbus_field_sequence(tree, "head", 0, &head, error);
+        code = proto_field_sequence(tree, "head", 0, &head, error);
     }
     if (code == MAILBUS_OK) {
-        code = mailbus_field_sequence(tree, "oldest", 0, &answer->oldest, error);
+        code = proto_field_sequence(tree, "oldest", 0, &answer->oldest, error);
     }
     if (code == MAILBUS_OK) {
-        code = mailbus_field_heads(mailbus_json_item(tree, "heads"), stream, head, &answer->heads,
-                                   error);
+        code = proto_field_heads(mailbus_json_item(tree, "heads"), stream, head, &answer->heads,
+                                 error);
     }
     return code;
 }
@@ -72,7 +71,7 @@ static mailbus_code_t read_end(const cJSON *tree, mailbus_answer_t *answer, mail
 static void copy_message(const char *message, char copy[MAILBUS_ANSWER_MESSAGE_SIZE])
 {
     const size_t size =
-        mailbus_utf8_prefix(message, strnlen(message, MAILBUS_ANSWER_MESSAGE_SIZE - 1));
+        proto_utf8_prefix(message, strnlen(message, MAILBUS_ANSWER_MESSAGE_SIZE - 1));
     for (size_t i = 0; i < size; i++) {
         const unsigned char c = (unsigned char)message[i];
         copy[i] = c < 0x20 || c == 0x7f ? ' ' : message[i];
@@ -101,7 +100,7 @@ static mailbus_code_t read_answer(const cJSON *tree, mailbus_answer_t *answer,
                                   mailbus_error_t *error)
 {
     mailbus_code_t code =
-        mailbus_field_request(tree, answer->kind == MAILBUS_REPLAY_ERROR, answer->request, error);
+        proto_field_request(tree, answer->kind == MAILBUS_REPLAY_ERROR, answer->request, error);
     if (code != MAILBUS_OK) {
         return code;
     }
@@ -109,7 +108,7 @@ static mailbus_code_t read_answer(const cJSON *tree, mailbus_answer_t *answer,
     case MAILBUS_REPLAY_END:
         return read_end(tree, answer, error);
     case MAILBUS_REPLAY_TRIMMED:
-        return mailbus_field_sequence(tree, "oldest", 1, &answer->oldest, error);
+        return proto_field_sequence(tree, "oldest", 1, &answer->oldest, error);
     default:
         return read_error(tree, answer, error);
     }
@@ -120,7 +119,7 @@ static bool read_kind(const void *verb, size_t size, mailbus_replay_kind_t *ret_
     static const mailbus_replay_kind_t kinds[] = {MAILBUS_REPLAY_END, MAILBUS_REPLAY_TRIMMED,
                                                   MAILBUS_REPLAY_ERROR};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        if (mailbus_verb_is(verb, size, kinds[i])) {
+        if (proto_verb_is(verb, size, kinds[i])) {
             *ret_kind = kinds[i];
             return true;
         }

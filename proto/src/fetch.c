@@ -163,7 +163,7 @@ static mailbus_code_t read_stream(const cJSON *tree, mailbus_fetch_t *fetch, mai
     if (mailbus_json_item(tree, "stream") == NULL) {
         return MAILBUS_OK;
     }
-    mailbus_code_t code = mailbus_field_uuid(tree, "stream", &stream, error);
+    mailbus_code_t code = proto_field_uuid(tree, "stream", &stream, error);
     if (code == MAILBUS_OK) {
         memcpy(fetch->stream, stream, MAILBUS_UUID_SIZE);
     }
@@ -197,8 +197,8 @@ mailbus_code_t mailbus_fetch_decode(const void *verb, size_t verb_size, const vo
                                     size_t json_size, mailbus_fetch_t **ret_fetch,
                                     mailbus_error_t *error)
 {
-    bool heads = mailbus_verb_is(verb, verb_size, MAILBUS_REPLAY_HEADS);
-    if (!heads && !mailbus_verb_is(verb, verb_size, MAILBUS_REPLAY_FETCH)) {
+    bool heads = proto_verb_is(verb, verb_size, MAILBUS_REPLAY_HEADS);
+    if (!heads && !proto_verb_is(verb, verb_size, MAILBUS_REPLAY_FETCH)) {
         return mailbus_fail(error, MAILBUS_EINVAL, "the first frame is neither FETCH nor HEADS");
     }
     if (json_size > MAILBUS_FETCH_MAX_SIZE) {
@@ -216,7 +216,7 @@ mailbus_code_t mailbus_fetch_decode(const void *verb, size_t verb_size, const vo
         return mailbus_fail(error, MAILBUS_ENOMEM, "no memory for a request");
     }
     fetch->kind = heads ? MAILBUS_REPLAY_HEADS : MAILBUS_REPLAY_FETCH;
-    code = mailbus_field_request(tree, false, fetch->request, error);
+    code = proto_field_request(tree, false, fetch->request, error);
     if (code == MAILBUS_OK && !heads) {
         code = read_fetch(tree, fetch, error);
     }

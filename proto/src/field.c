@@ -22,9 +22,9 @@ static bool in_charset(const char *text, field_charset_t charset)
     return true;
 }
 
-mailbus_code_t mailbus_field_string(const cJSON *object, const char *key, size_t most,
-                                    field_charset_t charset, const char **ret_value,
-                                    mailbus_error_t *error)
+mailbus_code_t proto_field_string(const cJSON *object, const char *key, size_t most,
+                                  field_charset_t charset, const char **ret_value,
+                                  mailbus_error_t *error)
 {
     const cJSON *item = mailbus_json_item(object, key);
     if (item == NULL) {
@@ -47,24 +47,24 @@ mailbus_code_t mailbus_field_string(const cJSON *object, const char *key, size_t
     return MAILBUS_OK;
 }
 
-mailbus_code_t mailbus_field_optional(const cJSON *object, const char *key, size_t most,
-                                      field_charset_t charset, const char **ret_value,
-                                      mailbus_error_t *error)
+mailbus_code_t proto_field_optional(const cJSON *object, const char *key, size_t most,
+                                    field_charset_t charset, const char **ret_value,
+                                    mailbus_error_t *error)
 {
     const cJSON *item = mailbus_json_item(object, key);
     if (item == NULL || cJSON_IsNull(item)) {
         *ret_value = NULL;
         return MAILBUS_OK;
     }
-    return mailbus_field_string(object, key, most, charset, ret_value, error);
+    return proto_field_string(object, key, most, charset, ret_value, error);
 }
 
-mailbus_code_t mailbus_field_sequence(const cJSON *object, const char *key, uint64_t least,
-                                      uint64_t *ret_value, mailbus_error_t *error)
+mailbus_code_t proto_field_sequence(const cJSON *object, const char *key, uint64_t least,
+                                    uint64_t *ret_value, mailbus_error_t *error)
 {
     const char *text = NULL;
     mailbus_code_t code =
-        mailbus_field_string(object, key, SEQUENCE_MAX, FIELD_GRAPHIC, &text, error);
+        proto_field_string(object, key, SEQUENCE_MAX, FIELD_GRAPHIC, &text, error);
     if (code != MAILBUS_OK) {
         return code;
     }
@@ -92,12 +92,12 @@ static bool is_uuid(const char *text)
     return text[MAILBUS_UUID_SIZE - 1] == '\0';
 }
 
-mailbus_code_t mailbus_field_uuid(const cJSON *object, const char *key, const char **ret_value,
-                                  mailbus_error_t *error)
+mailbus_code_t proto_field_uuid(const cJSON *object, const char *key, const char **ret_value,
+                                mailbus_error_t *error)
 {
     const char *value = NULL;
     mailbus_code_t code =
-        mailbus_field_string(object, key, MAILBUS_UUID_SIZE - 1, FIELD_GRAPHIC, &value, error);
+        proto_field_string(object, key, MAILBUS_UUID_SIZE - 1, FIELD_GRAPHIC, &value, error);
     if (code != MAILBUS_OK) {
         return code;
     }
@@ -108,12 +108,12 @@ mailbus_code_t mailbus_field_uuid(const cJSON *object, const char *key, const ch
     return MAILBUS_OK;
 }
 
-mailbus_code_t mailbus_field_time(const cJSON *object, const char *key, const char **ret_value,
-                                  mailbus_error_t *error)
+mailbus_code_t proto_field_time(const cJSON *object, const char *key, const char **ret_value,
+                                mailbus_error_t *error)
 {
     const char *value = NULL;
     int64_t ms;
-    mailbus_code_t code = mailbus_field_string(object, key, TIME_MAX, FIELD_GRAPHIC, &value, error);
+    mailbus_code_t code = proto_field_string(object, key, TIME_MAX, FIELD_GRAPHIC, &value, error);
     if (code != MAILBUS_OK) {
         return code;
     }
@@ -124,16 +124,16 @@ mailbus_code_t mailbus_field_time(const cJSON *object, const char *key, const ch
     return MAILBUS_OK;
 }
 
-mailbus_code_t mailbus_field_request(const cJSON *object, bool may_be_empty, char *ret_request,
-                                     mailbus_error_t *error)
+mailbus_code_t proto_field_request(const cJSON *object, bool may_be_empty, char *ret_request,
+                                   mailbus_error_t *error)
 {
     const char *value = mailbus_json_string(object, "request");
     if (may_be_empty && value != NULL && value[0] == '\0') {
         ret_request[0] = '\0';
         return MAILBUS_OK;
     }
-    mailbus_code_t code = mailbus_field_string(object, "request", MAILBUS_REQUEST_ID_MAX,
-                                               FIELD_GRAPHIC, &value, error);
+    mailbus_code_t code =
+        proto_field_string(object, "request", MAILBUS_REQUEST_ID_MAX, FIELD_GRAPHIC, &value, error);
     if (code == MAILBUS_OK) {
         memcpy(ret_request, value, strlen(value) + 1);
     }

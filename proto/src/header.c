@@ -57,7 +57,7 @@ static mailbus_code_t read_fixed(const cJSON *header, mailbus_error_t *error)
 {
     const char *specversion = NULL;
     mailbus_code_t code =
-        mailbus_field_string(header, "specversion", ATTRIBUTE_MAX, FIELD_TEXT, &specversion, error);
+        proto_field_string(header, "specversion", ATTRIBUTE_MAX, FIELD_TEXT, &specversion, error);
     if (code != MAILBUS_OK) {
         return code;
     }
@@ -65,8 +65,8 @@ static mailbus_code_t read_fixed(const cJSON *header, mailbus_error_t *error)
         return mailbus_fail(error, MAILBUS_EINVAL, "\"specversion\" is not \"1.0\"");
     }
     const char *content_type = NULL;
-    code = mailbus_field_optional(header, "datacontenttype", ATTRIBUTE_MAX, FIELD_TEXT,
-                                  &content_type, error);
+    code = proto_field_optional(header, "datacontenttype", ATTRIBUTE_MAX, FIELD_TEXT, &content_type,
+                                error);
     if (code == MAILBUS_OK && content_type != NULL &&
         strcmp(content_type, "application/json") != 0) {
         code =
@@ -78,9 +78,9 @@ static mailbus_code_t read_fixed(const cJSON *header, mailbus_error_t *error)
 static mailbus_code_t read_sequences(const cJSON *header, mailbus_event_t *event,
                                      mailbus_error_t *error)
 {
-    mailbus_code_t code = mailbus_field_sequence(header, "sequence", 1, &event->sequence, error);
+    mailbus_code_t code = proto_field_sequence(header, "sequence", 1, &event->sequence, error);
     if (code == MAILBUS_OK) {
-        code = mailbus_field_sequence(header, "previous", 0, &event->previous, error);
+        code = proto_field_sequence(header, "previous", 0, &event->previous, error);
     }
     if (code == MAILBUS_OK && event->previous >= event->sequence) {
         code = mailbus_fail(error, MAILBUS_EINVAL, "\"previous\" is not below \"sequence\"");
@@ -108,7 +108,7 @@ static mailbus_code_t read_strings(const cJSON *header, mailbus_event_t *event,
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         mailbus_code_t (*read)(const cJSON *, const char *, size_t, field_charset_t, const char **,
                                mailbus_error_t *) =
-            fields[i].optional ? mailbus_field_optional : mailbus_field_string;
+            fields[i].optional ? proto_field_optional : proto_field_string;
         mailbus_code_t code = read(header, fields[i].key, fields[i].most, fields[i].charset,
                                    fields[i].ret_value, error);
         if (code != MAILBUS_OK) {
@@ -127,16 +127,16 @@ static mailbus_code_t read_header(const cJSON *header, mailbus_event_t *event,
         code = read_strings(header, event, error);
     }
     if (code == MAILBUS_OK) {
-        code = mailbus_field_time(header, "time", &event->time, error);
+        code = proto_field_time(header, "time", &event->time, error);
     }
     if (code == MAILBUS_OK) {
         code = read_sequences(header, event, error);
     }
     if (code == MAILBUS_OK) {
-        code = mailbus_field_uuid(header, "stream", &event->stream, error);
+        code = proto_field_uuid(header, "stream", &event->stream, error);
     }
     if (code == MAILBUS_OK) {
-        code = mailbus_field_time(header, "recordedtime", &event->recorded_time, error);
+        code = proto_field_time(header, "recordedtime", &event->recorded_time, error);
     }
     return code;
 }

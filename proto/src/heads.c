@@ -61,14 +61,14 @@ static mailbus_code_t read_head(const cJSON *item, uint64_t most, mailbus_head_t
     return MAILBUS_OK;
 }
 
-mailbus_code_t mailbus_field_heads(const cJSON *topics, const char *stream, uint64_t sequence,
-                                   mailbus_heads_t **ret_heads, mailbus_error_t *error)
+mailbus_code_t proto_field_heads(const cJSON *topics, const char *stream, uint64_t sequence,
+                                 mailbus_heads_t **ret_heads, mailbus_error_t *error)
 {
     if (!cJSON_IsObject(topics)) {
         return mailbus_fail(error, MAILBUS_EINVAL, "the heads are not an object");
     }
     mailbus_code_t code =
-        mailbus_json_keys_check(topics, MAILBUS_HEADS_MAX_TOPICS, "the object of heads", error);
+        proto_json_keys_check(topics, MAILBUS_HEADS_MAX_TOPICS, "the object of heads", error);
     if (code != MAILBUS_OK) {
         return code;
     }
@@ -113,16 +113,16 @@ mailbus_code_t mailbus_heads_decode(const void *header, size_t header_size, cons
     uint64_t sequence = 0;
     mailbus_code_t code = mailbus_json_parse_object(header, header_size, &top, error);
     if (code == MAILBUS_OK) {
-        code = mailbus_field_uuid(top, "stream", &stream, error);
+        code = proto_field_uuid(top, "stream", &stream, error);
     }
     if (code == MAILBUS_OK) {
-        code = mailbus_field_sequence(top, "sequence", 0, &sequence, error);
+        code = proto_field_sequence(top, "sequence", 0, &sequence, error);
     }
     if (code == MAILBUS_OK) {
         code = mailbus_json_parse(body, body_size, &topics, error);
     }
     if (code == MAILBUS_OK) {
-        code = mailbus_field_heads(topics, stream, sequence, ret_heads, error);
+        code = proto_field_heads(topics, stream, sequence, ret_heads, error);
     }
     cJSON_Delete(top);
     cJSON_Delete(topics);

@@ -11,7 +11,7 @@ mailbus_code_t mailbus_json_parse(const char *data, size_t size, cJSON **ret_tre
 {
     size_t at = 0;
     const char *wrong = NULL;
-    if (!mailbus_json_scan(data, size, &at, &wrong)) {
+    if (!proto_json_scan(data, size, &at, &wrong)) {
         return mailbus_fail(error, MAILBUS_EINVAL, "not JSON at byte %zu: %s", at, wrong);
     }
     cJSON *tree = cJSON_ParseWithLength(data, size);
@@ -33,7 +33,7 @@ mailbus_code_t mailbus_json_parse_object(const char *data, size_t size, cJSON **
     if (!cJSON_IsObject(tree)) {
         code = mailbus_fail(error, MAILBUS_EINVAL, "not a JSON object");
     } else {
-        code = mailbus_json_keys_check(tree, OBJECT_MAX_KEYS, "the object", error);
+        code = proto_json_keys_check(tree, OBJECT_MAX_KEYS, "the object", error);
     }
     if (code != MAILBUS_OK) {
         cJSON_Delete(tree);

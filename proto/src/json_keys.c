@@ -35,8 +35,8 @@ static bool differ_sorted(const char **keys, size_t count)
     return true;
 }
 
-mailbus_code_t mailbus_json_keys_check(const cJSON *object, size_t most, const char *what,
-                                       mailbus_error_t *error)
+mailbus_code_t proto_json_keys_check(const cJSON *object, size_t most, const char *what,
+                                     mailbus_error_t *error)
 {
     size_t count = 0;
     for (const cJSON *item = object->child; item != NULL; item = item->next) {

@@ -6,7 +6,7 @@
 
 /* OK where `object` has at most `most` keys and all are different. ETOOBIG, EINVAL, ENOMEM. `what`
  * names the object in the error's text. */
-MAILBUS_MUST_USE mailbus_code_t mailbus_json_keys_check(const cJSON *object, size_t most,
-                                                        const char *what, mailbus_error_t *error);
+MAILBUS_MUST_USE mailbus_code_t proto_json_keys_check(const cJSON *object, size_t most,
+                                                      const char *what, mailbus_error_t *error);
 
 #endif

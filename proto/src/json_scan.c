@@ -171,8 +171,7 @@ static bool scan_string(scan_t *scan)
         } else if (c < 0x20) {
             return fail(scan, "a control character stands in a string");
         } else {
-            const size_t length =
-                mailbus_utf8_sequence(scan->data + scan->at, scan->size - scan->at);
+            const size_t length = proto_utf8_sequence(scan->data + scan->at, scan->size - scan->at);
             if (length == 0) {
                 return fail(scan, "a string is not UTF-8");
             }
@@ -340,7 +339,7 @@ static bool scan_token(scan_t *scan)
     }
 }
 
-bool mailbus_json_scan(const char *data, size_t size, size_t *ret_at, const char **ret_wrong)
+bool proto_json_scan(const char *data, size_t size, size_t *ret_at, const char **ret_wrong)
 {
     scan_t scan = {.data = (const unsigned char *)data, .size = size, .want = WANT_VALUE};
     bool ok = true;

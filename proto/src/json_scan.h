@@ -8,6 +8,6 @@
 /* True where `data` is one JSON document as mailbus_json_parse demands it. Where it is not,
  * *ret_at is the offset of the first byte that is wrong and *ret_wrong says what is (static
  * text). Allocates nothing; its time is linear in `size`. */
-bool mailbus_json_scan(const char *data, size_t size, size_t *ret_at, const char **ret_wrong);
+bool proto_json_scan(const char *data, size_t size, size_t *ret_at, const char **ret_wrong);
 
 #endif

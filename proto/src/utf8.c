@@ -5,7 +5,7 @@
 
 #include "mailbus/json.h"
 
-size_t mailbus_utf8_sequence(const unsigned char *at, size_t left)
+size_t proto_utf8_sequence(const unsigned char *at, size_t left)
 {
     const unsigned char first = at[0];
     size_t length = first < 0x80   ? 1
@@ -29,7 +29,7 @@ size_t mailbus_utf8_sequence(const unsigned char *at, size_t left)
     return length;
 }
 
-size_t mailbus_utf8_prefix(const char *data, size_t size)
+size_t proto_utf8_prefix(const char *data, size_t size)
 {
     const unsigned char *bytes = (const unsigned char *)data;
     size_t at = 0;
@@ -42,7 +42,7 @@ size_t mailbus_utf8_prefix(const char *data, size_t size)
                 continue;
             }
         }
-        size_t length = mailbus_utf8_sequence(bytes + at, size - at);
+        size_t length = proto_utf8_sequence(bytes + at, size - at);
         if (length == 0) {
             break;
         }
@@ -53,5 +53,5 @@ size_t mailbus_utf8_prefix(const char *data, size_t size)
 
 bool mailbus_utf8_valid(const char *data, size_t size)
 {
-    return mailbus_utf8_prefix(data, size) == size;
+    return proto_utf8_prefix(data, size) == size;
 }

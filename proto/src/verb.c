@@ -8,7 +8,7 @@ const char *mailbus_replay_verb(mailbus_replay_kind_t kind)
     return verbs[kind];
 }
 
-bool mailbus_verb_is(const void *frame, size_t size, mailbus_replay_kind_t kind)
+bool proto_verb_is(const void *frame, size_t size, mailbus_replay_kind_t kind)
 {
     const char *verb = mailbus_replay_verb(kind);
     return size == strlen(verb) && memcmp(frame, verb, size) == 0;

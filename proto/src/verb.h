@@ -5,6 +5,6 @@
 #include "mailbus/replay.h"
 
 /* True where the frame is the verb of `kind`, in capitals and nothing else. */
-bool mailbus_verb_is(const void *frame, size_t size, mailbus_replay_kind_t kind);
+bool proto_verb_is(const void *frame, size_t size, mailbus_replay_kind_t kind);
 
 #endif
