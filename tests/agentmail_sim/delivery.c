@@ -1,4 +1,8 @@
-/* The thread that owns the curl handles. The lock is over the queue, the rule and the slots' items;
+/* The thread that owns the curl handles. Where a receiver closes a connection that was used before,
+ * libcurl itself sends once more on a new one, within the same attempt: the receiver may see a body
+ * twice for one attempt in the report.
+ *
+ * The lock is over the queue, the rule and the slots' items;
  * the handles are touched by the thread alone. */
 #include "delivery.h"
 
