@@ -33,7 +33,7 @@ static mailbus_code_t write_note(inbox_t *self, const inbox_note_t *note, mailbu
         return store_bury(self->store, note->number, note->attempts, note->reason, note->ended_ms,
                           error);
     }
-    assert(!"an end that is none");
+    assert(false && "an end that is none");
     return MAILBUS_EINVAL;
 }
 

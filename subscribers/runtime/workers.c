@@ -139,7 +139,7 @@ static void handle_item(workers_t *self, inbox_item_t *item)
                task.reason[0] != '\0' ? task.reason : "the handler gave no reason", now_ms);
         return;
     }
-    assert(!"a verdict that is none");
+    assert(false && "a verdict that is none");
 }
 
 static void *run(void *arg)
