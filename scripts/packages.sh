@@ -7,7 +7,13 @@ PACKAGES_TEST="$PACKAGES_RUN clang libclang-rt-14-dev clang-format libcmocka-dev
     python3-zmq python3-jsonschema openssl procps"
 
 # say TEXT: one line about what this script does.
-say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+say() {
+    if [ -t 1 ]; then
+        printf '\033[1m==>\033[0m %s\n' "$*"
+    else
+        printf '==> %s\n' "$*"
+    fi
+}
 
 fail() {
     printf 'error: %s\n' "$*" >&2
