@@ -27,7 +27,7 @@ static mailbus_code_t state_path(cli_t *cli, const char *name, char *path, size_
     if (name[0] == '\0') {
         return cli_usage(cli, error,
                          "whose? --name autoreply, or --state FILE (its state.path), or --admin "
-                         "ADDRESS (its admin.listen) while it runs");
+                         "ADDRESS (its admin.listen)");
     }
     if (!mb_key_name_valid(name)) {
         return cli_usage(cli, error, "\"%.60s\" is no subscriber's name", name);
@@ -39,24 +39,28 @@ static mailbus_code_t state_path(cli_t *cli, const char *name, char *path, size_
 static mailbus_code_t open_letters(cli_t *cli, letters_t **ret_letters, mailbus_error_t *error)
 {
     char path[1024];
+    char address[256];
     const char *admin = mb_settings_text(cli->settings, "dead.admin");
+    long timeout = (long)mb_settings_integer(cli->settings, "cli.timeout");
     if (admin[0] != '\0') {
-        long timeout = (long)mb_settings_integer(cli->settings, "cli.timeout");
         return letters_open_admin(admin, timeout, ret_letters, error);
     }
     mailbus_code_t code =
         state_path(cli, mb_settings_text(cli->settings, "dead.name"), path, sizeof path, error);
-    if (code != MAILBUS_OK) {
+    if (code == MAILBUS_OK) {
+        code = letters_open_file(path, ret_letters, error);
+    }
+    if (code != MAILBUS_EEXIST) {
         return code;
     }
-    code = letters_open_file(path, ret_letters, error);
-    if (code == MAILBUS_EEXIST) {
+    /* It runs: go through it. */
+    if (letters_find_admin(path, address, sizeof address) != MAILBUS_OK) {
         return mailbus_fail(error, code,
-                            "the program of %.100s runs: go through it with --admin ADDRESS (its "
-                            "admin.listen; its log says stage=admin address=…)",
+                            "%.120s is in use by a program without an admin listener "
+                            "(admin.listen): stop it first",
                             path);
     }
-    return code;
+    return letters_open_admin(address, timeout, ret_letters, error);
 }
 
 static void put_line(const char *text, size_t max)
@@ -327,8 +331,8 @@ static const mb_setting_t *const settings[] = {dead_settings, NULL};
 
 static const cli_option_t options[] = {
     {"--name", "dead.name", true, "the subscriber's name (autoreply)"},
-    {"--state", "state.path", true, "its state file, where the program is stopped"},
-    {"--admin", "dead.admin", true, "its admin listener (127.0.0.1:8082), while it runs"},
+    {"--state", "state.path", true, "its state file"},
+    {"--admin", "dead.admin", true, "its admin listener, where the file is on another machine"},
     {"--json", "dead.json", false, "one object a line (list, show)"},
     {"--timeout", "cli.timeout", true, "how long to wait for an answer"},
     {NULL, NULL, false, NULL},
@@ -338,8 +342,9 @@ const cli_command_t cli_dead = {
     .name = "dead",
     .synopsis = "dead list | show NUMBER | retry NUMBER… | drop NUMBER…",
     .summary = "events that a subscriber set aside: look, try again, throw away",
-    .details = "  A program that runs holds its state file: name its admin listener with --admin.\n"
-               "  One that is stopped is named with --name or --state.",
+    .details =
+        "  Whose is said with --name or --state. A program that runs holds its file: then it "
+        "is asked\n  through its admin listener, which its file names.",
     .settings = settings,
     .options = options,
     .run = run,

@@ -25,6 +25,8 @@ struct letters {
 /* The file at `path`; ENOTFOUND where there is none, EEXIST while its program runs. */
 MAILBUS_MUST_USE mailbus_code_t letters_open_file(const char *path, letters_t **ret_self,
                                                   mailbus_error_t *error);
+/* Where the program that holds the file at `path` has its admin listener; ENOTFOUND. */
+MAILBUS_MUST_USE mailbus_code_t letters_find_admin(const char *path, char *address, size_t size);
 /* The program whose admin listener is at `address`. */
 MAILBUS_MUST_USE mailbus_code_t letters_open_admin(const char *address, long timeout_ms,
                                                    letters_t **ret_self, mailbus_error_t *error);

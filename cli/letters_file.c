@@ -1,5 +1,6 @@
 /* Dead letters in a state file whose program is stopped. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -90,4 +91,28 @@ mailbus_code_t letters_open_file(const char *path, letters_t **ret_self, mailbus
     }
     *ret_self = &self->base;
     return MAILBUS_OK;
+}
+
+mailbus_code_t letters_find_admin(const char *path, char *address, size_t size)
+{
+    static const mb_db_options_t options = {.page_size = 0};
+    sqlite3 *db = NULL;
+    sqlite3_stmt *select = NULL;
+    mailbus_code_t code = mb_db_open_reader(path, &options, &db, NULL);
+    if (code == MAILBUS_OK) {
+        code =
+            mb_db_prepare(db, "SELECT value FROM mailbus_state WHERE key='admin'", &select, NULL);
+    }
+    if (code == MAILBUS_OK) {
+        const char *text = sqlite3_step(select) == SQLITE_ROW
+                               ? (const char *)sqlite3_column_text(select, 0)
+                               : NULL;
+        if (text != NULL && text[0] != '\0' && strlen(text) < size) {
+            snprintf(address, size, "%s", text);
+        } else {
+            code = MAILBUS_ENOTFOUND;
+        }
+    }
+    mb_db_close(&db); /* and the statement */
+    return code;
 }

@@ -167,6 +167,12 @@ static mailbus_code_t open_bus(program_t *self, mailbus_error_t *error)
                          self->runtime.log, &self->bus, error);
 }
 
+/* Where `mailbus dead` finds the program that holds the file. */
+static mailbus_code_t note_admin(store_t *store, void *arg, mailbus_error_t *error)
+{
+    return store_set(store, "admin", arg, error);
+}
+
 static mailbus_code_t open_admin(program_t *self, mailbus_error_t *error)
 {
     mailbus_runtime_t *runtime = &self->runtime;
@@ -183,6 +189,14 @@ static mailbus_code_t open_admin(program_t *self, mailbus_error_t *error)
     if (code == MAILBUS_OK && self->admin != NULL) {
         mb_log(runtime->log, MB_INFO, "admin", "listening",
                MB_S("address", mb_admin_address(self->admin)));
+    }
+    char address[300];
+    mailbus_error_t why = {0};
+    snprintf(address, sizeof address, "%s", mb_admin_address(self->admin));
+    if (code == MAILBUS_OK &&
+        inbox_with_store(runtime->inbox, note_admin, address, &why) != MAILBUS_OK) {
+        mb_log(runtime->log, MB_WARN, "admin", "the address could not be noted for 'mailbus dead'",
+               MB_S("error", why.text));
     }
     return code;
 }

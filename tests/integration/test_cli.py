@@ -448,7 +448,7 @@ def test_webhook_is_registered_listed_and_deleted():
         assert twice.returncode == 1 and twice.stderr.count("\n") == 1
         sim.stop()
     down = mailbus("webhook", "list", *base, env=env)
-    assert down.returncode == 1 and sim.address in down.stderr, down
+    assert down.returncode == 1 and sim.address.rsplit(":")[1] in down.stderr, down
 
 
 def test_key_does_not_go_in_the_clear_to_another_machine():
@@ -492,9 +492,23 @@ def test_dead_letters_of_a_running_program_go_through_it(dead_letters, tmp_path)
     mt.wait_for(lambda: len(dead_numbers(*where)) == 2 and first not in dead_numbers(*where), "the second try")
     missing = mailbus("dead", "show", 999, *where)
     assert missing.returncode == 1 and missing.stderr.count("\n") == 1
-    # Its file is its own while it runs.
-    held = mailbus("dead", "list", "--state", tmp_path / "mailbus-recorder.db")
-    assert held.returncode == 1 and "--admin" in held.stderr
+    # Its file is its own while it runs, and names its listener.
+    assert dead_numbers("--state", tmp_path / "mailbus-recorder.db") == dead_numbers(*where)
+    (tmp_path / "mailbus-data").mkdir()
+    for name in ("mailbus-recorder.db", "mailbus-recorder.db.lock", "mailbus-recorder.db-wal", "mailbus-recorder.db-shm"):
+        (tmp_path / "mailbus-data" / name.replace("mailbus-recorder", "recorder")).symlink_to(tmp_path / name)
+    named = mailbus("dead", "list", "--name", "recorder", cwd=tmp_path)
+    assert named.returncode == 0 and named.stdout == mailbus("dead", "list", *where).stdout
+
+
+def test_dead_letters_of_a_program_without_a_listener_want_it_stopped(gateway, tmp_path):
+    options = {"state.path": tmp_path / "quiet.db", "admin.listen": "", **gateway.bus()}
+    with mt.Program("mailbus-recorder", *mt.set_arguments(options), cwd=tmp_path) as recorder:
+        recorder.wait_log(stage="main", message="ready")
+        held = mailbus("dead", "list", "--state", tmp_path / "quiet.db")
+        assert held.returncode == 1 and "in use by a program" in held.stderr
+        recorder.stop()
+    assert mailbus("dead", "list", "--state", tmp_path / "quiet.db").returncode == 0
 
 
 def test_dead_letters_of_a_stopped_program_are_in_its_file(dead_letters, tmp_path):
