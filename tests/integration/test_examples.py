@@ -120,7 +120,7 @@ def test_nothing_is_missing_and_nothing_twice_over_a_lossy_network(gateway, leve
             wanted = []
             for _ in range(250):
                 topic = choice.choices(["message.received", "message.received.spam", "message.sent",
-                                        "quiet.topic"], [20, 5, 5, 0.2])[0]
+                                        "quiet.topic"], [20, 5, 5, 1.5])[0]
                 ids = post(gateway, topic)
                 wanted += ids if re.fullmatch(matching, topic) else []
             example.wait(wanted)
