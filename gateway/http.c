@@ -289,9 +289,10 @@ static void drain(http_t *self, bool all, int64_t for_ms)
     }
 }
 
-/* libmicrohttpd aborts the process where it is stopped with a suspended connection. Everyone who
- * waits has been resumed by now, or is being so: this ends as soon as the polling threads have seen
- * it. */
+/* libmicrohttpd aborts the process where it is stopped with a suspended connection. The loops are
+ * closed, so nobody begins to wait (a connection may still come out of accept() after quiescing),
+ * and everyone who waits has been resumed or is being so: this ends as soon as the polling threads
+ * have seen it. */
 static void wait_for_resumed(http_t *self)
 {
     for (unsigned i = 0; i < self->loop_count; i++) {
@@ -318,8 +319,8 @@ void http_stop(http_t *self, int64_t grace_ms)
     shutdown(self->listen_fd, SHUT_RDWR);
     if (any) {
         drain(self, false, grace_ms);
-        drain(self, true, LAST_WORDS_MS);
     }
+    drain(self, true, LAST_WORDS_MS);
     wait_for_resumed(self);
     end_reaper(self);
     for (unsigned i = 0; i < self->loop_count; i++) {

@@ -123,7 +123,7 @@ bool http_connection_enter(http_connection_t *self, reaper_phase_t phase, http_r
     http_loop_t *loop = self->loop;
     pthread_mutex_lock(&loop->lock);
     reaper_view_t *view = &self->view;
-    const bool alive = view->phase != REAPER_CUT;
+    const bool alive = view->phase != REAPER_CUT && !(phase == REAPER_WAITING && loop->closed);
     if (alive) {
         loop->waiting += phase == REAPER_WAITING;
         loop->waiting -= view->phase == REAPER_WAITING;
@@ -236,6 +236,7 @@ size_t http_loop_drain(http_loop_t *self, bool all, int64_t now_ms)
 {
     http_request_t *late = NULL;
     pthread_mutex_lock(&self->lock);
+    self->closed |= all;
     for (http_connection_t *c = self->connections; c != NULL; c = c->next) {
         if (c->view.phase == REAPER_WAITING) {
             if (all) {

@@ -47,6 +47,7 @@ struct http_loop {
     http_connection_t *connections;
     size_t count;
     size_t waiting; /* suspended, or resumed but not yet called */
+    bool closed;    /* nobody may begin to wait any more: the daemon is about to be stopped */
 };
 
 struct http {
@@ -110,15 +111,16 @@ void http_on_connection(void *cls, struct MHD_Connection *mhd, void **socket_con
 void *http_on_request_line(void *cls, const char *uri, struct MHD_Connection *mhd);
 /* The context of a connection, or NULL (no memory when it was accepted). */
 http_connection_t *http_connection_of(struct MHD_Connection *mhd);
-/* Go to a phase. False: the reaper has cut the connection. */
+/* Go to a phase. False: the connection is over, because the reaper has cut it, or because it would
+ * begin to wait when the loop is closed. */
 bool http_connection_enter(http_connection_t *self, reaper_phase_t phase, http_request_t *request,
                            int64_t now_ms);
 reaper_phase_t http_connection_phase(http_connection_t *self);
 void http_connection_received(http_connection_t *self, size_t size);
 /* Look at all connections of a loop once, and end what is over its time. */
 void http_loop_sweep(http_loop_t *self, int64_t now_ms);
-/* While stopping: end idle connections; with `all` every one, and give up waiting for the journal.
- * Returns how many are left. */
+/* While stopping: end idle connections; with `all` every one, give up waiting for the journal, and
+ * let nobody begin to. Returns how many are left. */
 size_t http_loop_drain(http_loop_t *self, bool all, int64_t now_ms);
 size_t http_loop_waiting(http_loop_t *self);
 
