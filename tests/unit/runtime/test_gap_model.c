@@ -48,8 +48,9 @@ typedef struct {
 } record_t;
 
 /* What travels: an event, heads, or an answer's end. */
+typedef enum { EVENT, HEADS, TRIMMED, END } kind_t;
 typedef struct {
-    enum { EVENT, HEADS, TRIMMED, END } kind;
+    kind_t kind;
     int stream;
     uint64_t sequence; /* event; heads and END: the head; TRIMMED: the oldest */
     uint64_t next;
@@ -151,7 +152,7 @@ static void gateway_record(world_t *world)
     publish(world, (message_t){.kind = EVENT, .stream = world->stream, .sequence = *head});
 }
 
-static message_t heads_now(const world_t *world, int kind)
+static message_t heads_now(const world_t *world, kind_t kind)
 {
     message_t message = {.stream = world->stream, .sequence = world->head[world->stream]};
     message.kind = kind;
