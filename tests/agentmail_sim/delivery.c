@@ -2,12 +2,10 @@
  * libcurl itself sends once more on a new one, within the same attempt: the receiver may see a body
  * twice for one attempt in the report.
  *
- * The lock is over the queue, the rule and the slots' items;
- * the handles are touched by the thread alone. */
+ * The lock is over the queue, the rule and the slots' items; the handles are touched by the thread
+ * alone. */
 #include "delivery.h"
 
-#include <assert.h>
-#include <curl/curl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,27 +13,14 @@
 #include <string.h>
 
 #include "clock.h"
-#include "encoding.h"
+#include "delivery_slot.h"
+#include "mailbus/buf.h"
 #include "memory.h"
-#include "webhook_signature.h"
 
 enum {
     CONNECTIONS = 16,
-    TIMEOUT_S = 15,           /* Svix's */
-    ANSWER_MAX = 1024 * 1024, /* bytes of an answer: it is not looked at */
-    RETRY_AFTER_MAX_S = 3600, /* a receiver can't put us off for longer */
     IDLE_MS = 60000,
 };
-
-typedef struct {
-    CURL *easy;
-    struct curl_slist *headers;
-    delivery_item_t *item; /* NULL: free */
-    int64_t started_ms;
-    size_t received;
-    fail_rule_t spoil; /* FAIL_AFTER: what becomes of a good answer; count 0: nothing */
-    char error[CURL_ERROR_SIZE];
-} slot_t;
 
 struct delivery {
     mb_log_t *log;
@@ -50,75 +35,6 @@ struct delivery {
     fail_rule_t rule;
     uint64_t generation_start; /* items up to this number were there before the last reset */
 };
-
-static size_t take_answer(char *data, size_t size, size_t count, void *arg)
-{
-    (void)data;
-    slot_t *slot = arg;
-    slot->received += size * count;
-    return slot->received <= ANSWER_MAX ? size * count : 0;
-}
-
-static bool slot_open(slot_t *slot)
-{
-    slot->easy = curl_easy_init();
-    if (slot->easy == NULL) {
-        return false;
-    }
-    curl_easy_setopt(slot->easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(slot->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(slot->easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(slot->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(slot->easy, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
-    curl_easy_setopt(slot->easy, CURLOPT_POST, 1L);
-    curl_easy_setopt(slot->easy, CURLOPT_USERAGENT, "agentmail-sim/" MAILBUS_VERSION);
-    curl_easy_setopt(slot->easy, CURLOPT_WRITEFUNCTION, take_answer);
-    curl_easy_setopt(slot->easy, CURLOPT_WRITEDATA, slot);
-    curl_easy_setopt(slot->easy, CURLOPT_ERRORBUFFER, slot->error);
-    curl_easy_setopt(slot->easy, CURLOPT_PRIVATE, slot);
-    return true;
-}
-
-static void add_header(slot_t *slot, const char *text)
-{
-    struct curl_slist *list = curl_slist_append(slot->headers, text);
-    if (list != NULL) {
-        slot->headers = list;
-    }
-}
-
-/* The signature of one attempt: a Svix timestamp is that of the attempt, not of the event. */
-static void sign(slot_t *slot, const delivery_item_t *item, int64_t wall_ms)
-{
-    mailbus_buf_t line = MAILBUS_BUF_INIT;
-    if (item->guide) {
-        const mb_part_t part = {item->body, item->size};
-        uint8_t digest[MB_SHA256_SIZE];
-        mailbus_code_t code = mb_hmac_sha256(item->secret, strlen(item->secret), &part, 1, digest);
-        assert(code == MAILBUS_OK);
-        mailbus_buf_text(&line, "X-AgentMail-Signature: sha256=");
-        mb_hex_encode(digest, sizeof digest, &line);
-        add_header(slot, line.data);
-        mailbus_buf_free(&line);
-        return;
-    }
-    mb_webhook_key_t key;
-    char timestamp[32];
-    snprintf(timestamp, sizeof timestamp, "%lld", (long long)(wall_ms / 1000));
-    mailbus_code_t code = mb_webhook_key_parse(item->secret, &key, NULL);
-    assert(code == MAILBUS_OK); /* looked at when it was registered */
-    mailbus_buf_printf(&line, "svix-id: %s", item->id);
-    add_header(slot, line.data);
-    mailbus_buf_clear(&line);
-    mailbus_buf_printf(&line, "svix-timestamp: %s", timestamp);
-    add_header(slot, line.data);
-    mailbus_buf_clear(&line);
-    mailbus_buf_text(&line, "svix-signature: ");
-    code = mb_webhook_sign(&key, item->id, timestamp, item->body, item->size, &line);
-    assert(code == MAILBUS_OK);
-    add_header(slot, line.data);
-    mailbus_buf_free(&line);
-}
 
 /* Under the lock: what an attempt came to. Takes the item. */
 static void settle(delivery_t *self, delivery_item_t *item, const attempt_t *attempt,
@@ -167,25 +83,6 @@ static bool fail_by_rule(delivery_t *self, slot_t *slot, delivery_item_t *item)
     return true;
 }
 
-static void start(delivery_t *self, slot_t *slot, delivery_item_t *item)
-{
-    slot->item = item;
-    slot->received = 0;
-    slot->error[0] = '\0';
-    slot->started_ms = mb_clock_monotonic_ms();
-    add_header(slot, "Content-Type: application/json");
-    add_header(slot, "Expect:");
-    for (char **header = item->headers; header != NULL && *header != NULL; header++) {
-        add_header(slot, *header);
-    }
-    sign(slot, item, mb_clock_wall_ms());
-    curl_easy_setopt(slot->easy, CURLOPT_URL, item->url);
-    curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, slot->headers);
-    curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, item->body);
-    curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)item->size);
-    curl_multi_add_handle(self->multi, slot->easy);
-}
-
 /* Fill the free slots with what is due; when the next one is, in ms from now. */
 static int fill_slots(delivery_t *self)
 {
@@ -200,7 +97,8 @@ static int fill_slots(delivery_t *self)
                 goto out;
             }
             if (!fail_by_rule(self, slot, item)) {
-                start(self, slot, item);
+                slot_load(slot, item);
+                curl_multi_add_handle(self->multi, slot->easy);
             }
         }
     }
@@ -213,29 +111,12 @@ out:
 
 static void finish(delivery_t *self, slot_t *slot, CURLcode result)
 {
-    attempt_t attempt = {.took_ms = mb_clock_monotonic_ms() - slot->started_ms};
-    attempt.wall_ms = mb_clock_wall_ms() - attempt.took_ms;
-    curl_off_t retry_after = 0;
-    if (result == CURLE_OK) {
-        curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &attempt.status);
-        curl_easy_getinfo(slot->easy, CURLINFO_RETRY_AFTER, &retry_after);
-    } else {
-        snprintf(attempt.error, sizeof attempt.error, "%.127s",
-                 slot->error[0] != '\0' ? slot->error : curl_easy_strerror(result));
-    }
-    if (slot->spoil.count > 0) {
-        attempt.status = (long)slot->spoil.status;
-        retry_after = slot->spoil.retry_after;
-        snprintf(attempt.error, sizeof attempt.error, "delivered, then made to fail by /sim/fail");
-    }
+    attempt_t attempt;
+    unsigned retry_after_s = slot_result(slot, result, &attempt);
     curl_multi_remove_handle(self->multi, slot->easy);
-    curl_slist_free_all(slot->headers);
-    slot->headers = NULL;
     pthread_mutex_lock(&self->lock);
-    delivery_item_t *item = slot->item;
-    slot->item = NULL;
-    settle(self, item, &attempt,
-           (unsigned)(retry_after > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : retry_after));
+    delivery_item_t *item = slot_unload(slot);
+    settle(self, item, &attempt, retry_after_s);
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -306,10 +187,8 @@ void delivery_destroy(delivery_t **self_p)
         slot_t *slot = &self->slots[at];
         if (slot->item != NULL) {
             curl_multi_remove_handle(self->multi, slot->easy);
-            delivery_item_free(&slot->item);
         }
-        curl_slist_free_all(slot->headers);
-        curl_easy_cleanup(slot->easy);
+        slot_close(slot);
     }
     curl_multi_cleanup(self->multi);
     delivery_queue_clear(&self->queue);

@@ -10,16 +10,18 @@
 #include "mime.h"
 
 enum {
-    HEADERS_MAX = 1000,   /* of one part */
-    DEPTH_MAX = 16,       /* multiparts within multiparts */
-    PARTS_MAX = 500,      /* of a mail */
-    BOUNDARY_MAX = 200,   /* RFC 2046 says 70 */
-    ADDRESSES_MAX = 1000, /* of one header */
+    HEADERS_MAX = 1000,             /* of one part */
+    HEADERS_SIZE_MAX = 1024 * 1024, /* bytes of all of them */
+    DEPTH_MAX = 16,                 /* multiparts within multiparts */
+    PARTS_MAX = 500,                /* of a mail */
+    BOUNDARY_MAX = 200,             /* RFC 2046 says 70 */
+    ADDRESSES_MAX = 1000,           /* of one header */
 };
 
 typedef struct {
     char *name;
     char *value; /* unfolded, not decoded */
+    size_t size;
 } header_t;
 
 typedef struct {
@@ -86,16 +88,17 @@ static bool add_header(part_t *part, const char *line, size_t size)
     part->headers[part->count++] = (header_t){
         .name = memory_copy(line, (size_t)(name_end - line)),
         .value = memory_copy(value, (size_t)(line + size - value)),
+        .size = (size_t)(line + size - value),
     };
     return true;
 }
 
 static void continue_header(header_t *header, const char *line, size_t size)
 {
-    size_t old = strlen(header->value);
-    header->value = memory_grow(header->value, old + size + 1, 1);
-    memcpy(header->value + old, line, size);
-    header->value[old + size] = '\0';
+    header->value = memory_grow(header->value, header->size + size + 1, 1);
+    memcpy(header->value + header->size, line, size);
+    header->size += size;
+    header->value[header->size] = '\0';
 }
 
 /* Headers and body of `data`. A line that is no header ends the headers, and belongs to the body.
@@ -105,7 +108,7 @@ static void part_read(const char *data, size_t size, part_t *part)
     const char *end = data + size;
     const char *at = data;
     *part = (part_t){.body = end};
-    while (at < end) {
+    while (at < end && at - data <= HEADERS_SIZE_MAX) {
         const char *next = NULL;
         size_t length = (size_t)(line_end(at, end, &next) - at);
         if (length == 0) {
