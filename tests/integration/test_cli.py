@@ -160,8 +160,8 @@ def test_keys_decide_who_gets_in(tmp_path):
         bus = mt.set_arguments(gateway.bus())
         post(gateway, 1)
 
-        def fetch(*arguments):
-            return mailbus("fetch", "--timeout", "2s", *bus, *arguments)
+        def fetch(*arguments, timeout="2s"):
+            return mailbus("fetch", "--timeout", timeout, *bus, *arguments, timeout=30)
 
         allowed = fetch("--set", f"bus.curve_dir={keys}")
         assert allowed.returncode == 0 and "message.received" in allowed.stdout, allowed
@@ -173,7 +173,7 @@ def test_keys_decide_who_gets_in(tmp_path):
         strange = tmp_path / "strange"
         assert mailbus("keys", "new", "cli", "--dir", strange).returncode == 0
         (strange / "server.key").write_bytes((keys / "server.key").read_bytes())
-        refused = fetch("--set", f"bus.curve_dir={strange}")
+        refused = fetch("--set", f"bus.curve_dir={strange}", timeout="5m")  # a refusal is not waited out
         assert refused.returncode == 1 and refused.stdout == ""
         assert "does not let the key 'cli' in" in refused.stderr, refused
         assert gateway.metric("mailbus_zap_refused_total") >= 1
