@@ -299,8 +299,20 @@ static mailbus_code_t begin(void *arg, journal_heads_t *heads, mailbus_error_t *
 {
     (void)heads; /* nobody else writes: they are up to date */
     journal_sqlite_t *self = arg;
+    self->keyed =
+        NULL; /* an event of the last transaction may be gone, and its address used again */
     journal_sqlite_ids_begin(self);
     return journal_sqlite_run(self, JS_BEGIN, "beginning a transaction", error);
+}
+
+/* A digest takes a microsecond: once for each event, not once to look and once to add. */
+static uint64_t key_of(journal_sqlite_t *self, const event_t *event)
+{
+    if (self->keyed != event) {
+        self->key = journal_ids_key(self->salt, event->id);
+        self->keyed = event;
+    }
+    return self->key;
 }
 
 static mailbus_code_t find(void *arg, const event_t *event, journal_copy_t *ret_copy,
@@ -308,8 +320,7 @@ static mailbus_code_t find(void *arg, const event_t *event, journal_copy_t *ret_
 {
     journal_sqlite_t *self = arg;
     uint64_t sequence = 0;
-    mailbus_code_t code =
-        journal_sqlite_ids_find(self, journal_ids_key(self->salt, event->id), &sequence, error);
+    mailbus_code_t code = journal_sqlite_ids_find(self, key_of(self, event), &sequence, error);
     if (code != MAILBUS_OK || sequence == 0) {
         return code;
     }
@@ -359,8 +370,7 @@ static mailbus_code_t append(void *arg, event_t *event, size_t topic, mailbus_er
     if (code != MAILBUS_OK) {
         return code;
     }
-    return journal_sqlite_ids_add(self, journal_ids_key(self->salt, event->id), event->sequence,
-                                  error);
+    return journal_sqlite_ids_add(self, key_of(self, event), event->sequence, error);
 }
 
 static mailbus_code_t write_heads(journal_sqlite_t *self, const mailbus_heads_t *heads,

@@ -68,6 +68,8 @@ typedef struct {
     journal_id_t *pending; /* of the open transaction */
     size_t pending_count;
     size_t pending_capacity;
+    const event_t *keyed; /* the event that was looked for last, and its key: it is added next */
+    uint64_t key;
     /* Retention. */
     uint64_t oldest_event; /* ids below are forgotten; head + 1: none is kept */
     bool sweeping;         /* taking forgotten ids out of `ids` */
