@@ -7,22 +7,22 @@
 #define HELP_WIDTH  100
 #define HELP_INDENT 30
 
-/* Print words from column HELP_INDENT on, broken at HELP_WIDTH; `column` is where the cursor is. */
-static void print_wrapped(const char *text, size_t column, FILE *out)
+/* Print words from column `indent` on, broken at HELP_WIDTH; `column` is where the cursor is. */
+static void print_wrapped(const char *text, size_t column, size_t indent, FILE *out)
 {
-    if (column + 2 > HELP_INDENT) {
+    if (column > 0 && column + 2 > indent) {
         fputc('\n', out);
         column = 0;
     }
-    fprintf(out, "%*s", (int)(HELP_INDENT - column), "");
-    column = HELP_INDENT;
+    fprintf(out, "%*s", (int)(indent - column), "");
+    column = indent;
     while (*text != '\0') {
         size_t word = strcspn(text, " ");
-        if (column > HELP_INDENT && column + word + 1 > HELP_WIDTH) {
-            fprintf(out, "\n%*s", HELP_INDENT, "");
-            column = HELP_INDENT;
+        if (column > indent && column + word + 1 > HELP_WIDTH) {
+            fprintf(out, "\n%*s", (int)indent, "");
+            column = indent;
         }
-        column += (size_t)fprintf(out, "%s%.*s", column > HELP_INDENT ? " " : "", (int)word, text);
+        column += (size_t)fprintf(out, "%s%.*s", column > indent ? " " : "", (int)word, text);
         text += word;
         text += strspn(text, " ");
     }
@@ -32,7 +32,7 @@ static void print_wrapped(const char *text, size_t column, FILE *out)
 static void print_entry(const char *name, const char *help, FILE *out)
 {
     size_t column = (size_t)fprintf(out, "  %s", name);
-    print_wrapped(help, column, out);
+    print_wrapped(help, column, HELP_INDENT, out);
 }
 
 /* The default as help shows it. */
@@ -52,13 +52,14 @@ static void print_setting(const mb_setting_t *setting, FILE *out)
              setting->type == MB_CHOICE ? setting->choices : "", shown_default(setting),
              setting->reload ? ", reloadable" : "", name, setting->env != NULL ? " or " : "",
              setting->env != NULL ? setting->env : "");
-    print_wrapped(line, 0, out);
+    print_wrapped(line, 0, HELP_INDENT, out);
 }
 
 void mb_settings_print_help(const mb_settings_t *self, FILE *out)
 {
-    fprintf(out, "%s %s: %s\n\nusage: %s [OPTION…]\n\n", self->program, MAILBUS_VERSION,
-            self->summary, self->program);
+    fprintf(out, "%s %s\n", self->program, MAILBUS_VERSION);
+    print_wrapped(self->summary, 0, 0, out);
+    fprintf(out, "\nusage: %s [OPTION…]\n\n", self->program);
     print_entry("--config FILE", "read settings from FILE (ZPL)", out);
     print_entry("--set KEY=VALUE", "set one setting; may be repeated, the last wins", out);
     for (size_t at = 0; at < self->option_count; at++) {

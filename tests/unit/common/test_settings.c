@@ -30,6 +30,11 @@ static const mb_setting_t table[] = {
     {.key = NULL},
 };
 
+#define SUMMARY                                                                                    \
+    "A program of the tests, with a summary that is as long as those of the real programs are "    \
+    "and "                                                                                         \
+    "so does not fit on one line of a terminal."
+
 typedef struct {
     mb_settings_t *settings;
     char folder[64];
@@ -58,7 +63,7 @@ static int set_up(void **state)
     strcpy(self->folder, "/tmp/mailbus-settings-XXXXXX");
     assert_non_null(mkdtemp(self->folder));
     snprintf(self->file, sizeof self->file, "%s/m.zpl", self->folder);
-    self->settings = mb_settings_new("mailbus-test", "a program of the tests", table);
+    self->settings = mb_settings_new("mailbus-test", SUMMARY, table);
     assert_non_null(self->settings);
     clear_environment();
     *state = self;
@@ -115,7 +120,7 @@ static mailbus_code_t read_with(fixture_t *self, const char *first, ...)
 static void renew(fixture_t *self)
 {
     mb_settings_destroy(&self->settings);
-    self->settings = mb_settings_new("mailbus-test", "a program of the tests", table);
+    self->settings = mb_settings_new("mailbus-test", SUMMARY, table);
     assert_non_null(self->settings);
 }
 
