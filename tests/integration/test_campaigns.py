@@ -184,6 +184,7 @@ def test_a_stopped_subscriber_costs_a_bounded_amount_and_nothing_later(tmp_path)
     assert check_recorder(tmp_path / "mailbus-recorder.db", set(told), told) == []
 
 
+@pytest.mark.threads
 def test_shutdown_under_load_is_clean_every_time(tmp_path):
     addresses = fixed_addresses()
     told = {}
