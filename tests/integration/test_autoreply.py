@@ -1,15 +1,13 @@
 """mailbus-autoreply with a real gateway and the AgentMail stand-in: one answer per mail, whatever happens."""
 
-import json
 import os
 import signal
 import sqlite3
 import subprocess
-import time
 
 import pytest
 
-from mailbus_testing import BIN, Gateway, Sim, Subscriber, received, wait_for
+from mailbus_testing import BIN, Gateway, Program, Sim, Subscriber, received, wait_for
 
 SUPPORT = "Thanks for contacting support! We'll respond within 24 hours."
 SALES = "Thanks for your interest! A sales rep will contact you soon."
@@ -252,9 +250,11 @@ def test_a_service_that_is_down_is_waited_for(post):
         with sqlite3.connect(f"file:{post.folder / 'mailbus-autoreply.db'}?mode=ro", uri=True) as db:
             # certainly not sent: a try tomorrow is as good as one now
             wait_for(lambda: db.execute("SELECT unsure_ms FROM answers").fetchone() == (0,), "the note that nothing was sent")
+        program.signal(signal.SIGSTOP)  # it must not ask before the new stand-in knows the mail
         post.sim = Sim(listen=address)
         post.sim.receive(**{"inbox_id": "support@agentmail.to", "from": "person1@example.com", "to": ["support@agentmail.to"],
                             "subject": "Hello", "text": "Hi.", "message_id": "<mail1@example.com>"})
+        program.signal(signal.SIGCONT)
         post.wait_history(event, program=program)
         program.stop()
     assert answers(post.sim) == {"person1@example.com": [SUPPORT]}
@@ -323,8 +323,6 @@ def test_dry_run_sends_nothing_and_says_why(post):
     events = [post.mail(), post.mail(headers={"List-Id": "x"}), post.mail(inbox="other@agentmail.to")]
     options = [part for key, value in {**post.gateway.bus(), "bus.start": "oldest", "api.base_url": post.sim.base_url}.items()
                for part in ("--set", f"{key}={value}")]
-    from mailbus_testing import Program
-
     with Program("mailbus-autoreply", "--dry-run", *options, cwd=post.folder) as program:
         program.wait_log(message="would-answer: rule support to person1@example.com; from person1@example.com to support@agentmail.to")
         history = post.wait_history(*events, program=program, state=own_state)
