@@ -1,31 +1,10 @@
 // Starts agentmail-sim and a receiver of webhooks for a test, and stops them.
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import http from "node:http";
-import path from "node:path";
-import readline from "node:readline";
-import { fileURLToPath } from "node:url";
 
-const here = path.dirname(fileURLToPath(import.meta.url));
-const bin = process.env.MAILBUS_BIN ?? path.resolve(here, "../../../build/dev/bin");
-const deadlineMs = 30000;
+import { Program, secret } from "./program.js";
 
-export const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-
-// Waits until `condition` gives something true, by looking at it again and again, within a bound.
-export async function waitFor(condition, what) {
-    const end = Date.now() + deadlineMs;
-    for (;;) {
-        const value = await condition();
-        if (value) {
-            return value;
-        }
-        if (Date.now() > end) {
-            throw new Error(`gave up waiting for ${what}`);
-        }
-        await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-}
+export { secret, waitFor } from "./program.js";
 
 // A receiver that keeps every delivery: {headers, body (Buffer)}. `statuses`: what to answer, in
 // turn; then 200.
@@ -58,27 +37,9 @@ export class Receiver {
     }
 }
 
-export class Sim {
-    static async start(...options) {
-        const self = new Sim();
-        const program = path.join(bin, "agentmail-sim");
-        self.process = spawn(program, ["--listen", "127.0.0.1:0", "--secret", secret, "--time-scale", "1000", ...options], {
-            stdio: ["ignore", "ignore", "pipe"],
-        });
-        self.log = [];
-        self.exited = once(self.process, "exit");
-        let failed = null;
-        self.process.on("error", (error) => (failed = error));
-        readline.createInterface({ input: self.process.stderr }).on("line", (line) => self.log.push(line));
-        await waitFor(() => {
-            if (failed || self.process.exitCode !== null) {
-                throw new Error(`${program} did not start: ${failed ?? self.log.join("\n")}`);
-            }
-            return self.log.some((line) => line.includes("stage=main message=ready"));
-        }, "agentmail-sim to be ready");
-        const line = self.log.find((entry) => entry.includes("stage=http message=listening"));
-        self.url = `http://${/ address=(\S+)/.exec(line)[1]}`;
-        return self;
+export class Sim extends Program {
+    static start(...options) {
+        return new Sim("agentmail-sim", ["--listen", "127.0.0.1:0", "--secret", secret, "--time-scale", "1000", ...options]).ready();
     }
 
     async call(method, where, body, headers = {}) {
@@ -97,14 +58,5 @@ export class Sim {
             throw new Error(`/sim/receive: ${status} ${JSON.stringify(body)}`);
         }
         return body;
-    }
-
-    // SIGTERM; the exit status must be 0.
-    async stop() {
-        this.process.kill("SIGTERM");
-        const [code, signal] = await this.exited;
-        if (code !== 0) {
-            throw new Error(`agentmail-sim ended with ${code ?? signal}:\n${this.log.slice(-20).join("\n")}`);
-        }
     }
 }
