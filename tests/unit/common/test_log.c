@@ -176,6 +176,34 @@ static void test_a_line_is_never_longer_than_a_pipe_takes_at_once(void **state)
     }
 }
 
+static void test_every_length_up_to_the_end_of_a_line_is_whole_or_marked(void **state)
+{
+    fixture_t *self = *state;
+    char full[513];
+    char rest[513] = "";
+    memset(full, 'f', sizeof full - 1);
+    full[sizeof full - 1] = '\0';
+    bool cut = false;
+    for (int format = MB_LOG_TEXT; format <= MB_LOG_JSON; format++) {
+        mb_log_configure(self->log, MB_INFO, (mb_log_format_t)format);
+        for (size_t size = 0; size < sizeof rest; size++) {
+            memset(rest, 'r', size);
+            rest[size] = '\0';
+            mb_log(self->log, MB_INFO, "s", "m", MB_S("a", full), MB_S("b", full), MB_S("c", full),
+                   MB_S("d", full), MB_S("e", full), MB_S("f", full), MB_S("g", full),
+                   MB_S("rest", rest), MB_U("n", 1));
+            const char *line = written(self);
+            assert_non_null(line);
+            assert_true(strlen(self->line) <= 4096);
+            cut = strstr(line, "cut") != NULL;
+            /* once a field does not fit, none that follows is there, however short it is */
+            bool last = strstr(line, format == MB_LOG_JSON ? ",\"n\":1}" : " n=1\n") != NULL;
+            assert_true(last != cut);
+        }
+        assert_true(cut);
+    }
+}
+
 static void test_less_than_the_wanted_level_is_not_written(void **state)
 {
     fixture_t *self = *state;
@@ -253,6 +281,7 @@ int main(void)
         WITH_LOG(test_json_lines_are_json_with_the_same_keys),
         WITH_LOG(test_a_long_value_is_cut_with_a_mark_and_later_fields_stay),
         WITH_LOG(test_a_line_is_never_longer_than_a_pipe_takes_at_once),
+        WITH_LOG(test_every_length_up_to_the_end_of_a_line_is_whole_or_marked),
         WITH_LOG(test_less_than_the_wanted_level_is_not_written),
         cmocka_unit_test(test_names_of_levels_and_formats),
         WITH_LOG(test_lines_of_several_threads_stay_whole),
