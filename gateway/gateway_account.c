@@ -12,6 +12,8 @@ struct gateway_account {
 };
 
 typedef struct {
+    atomic_bool
+        sealed; /* libzmq's queues order all of this already, but no tool can see into them */
     gateway_account_t *account;
     event_t *event; /* NULL: the bytes follow here */
     size_t size;
@@ -81,6 +83,9 @@ static void parcel_free(void *data, void *hint)
 {
     (void)data;
     parcel_t *parcel = hint;
+    bool sealed = atomic_load_explicit(&parcel->sealed, memory_order_acquire);
+    assert(sealed);
+    (void)sealed;
     discharge(parcel->account, parcel->size);
     event_release(&parcel->event);
     gateway_account_release(&parcel->account);
@@ -96,14 +101,20 @@ static mailbus_code_t parcel_new(gateway_account_t *account, size_t size, size_t
     }
     atomic_fetch_add_explicit(&account->references, 1, memory_order_relaxed);
     charge(account, size);
-    *parcel = (parcel_t){.account = account, .event = NULL, .size = size};
+    atomic_init(&parcel->sealed, false);
+    parcel->account = account;
+    parcel->event = NULL;
+    parcel->size = size;
     *ret_parcel = parcel;
     return MAILBUS_OK;
 }
 
 static mailbus_code_t parcel_message(parcel_t *parcel, void *data, zmq_msg_t *ret_message)
 {
-    if (zmq_msg_init_data(ret_message, data, parcel->size, parcel_free, parcel) != 0) {
+    const size_t size = parcel->size;
+    atomic_store_explicit(&parcel->sealed, true,
+                          memory_order_release); /* the last we touch of it */
+    if (zmq_msg_init_data(ret_message, data, size, parcel_free, parcel) != 0) {
         parcel_free(data, parcel);
         return MAILBUS_ENOMEM;
     }
