@@ -13,6 +13,7 @@ import time
 import urllib.parse
 import urllib.request
 
+import jsonschema
 import pytest
 
 import mailbus_testing as mt
@@ -97,6 +98,16 @@ def sim(receiver):
         self.stop()
 
 
+SCHEMAS = {schema["$id"]: schema for schema in (json.loads(file.read_text()) for file in (mt.ROOT / "proto" / "schemas").glob("*.json"))}
+
+
+def assert_fits_schema(event):
+    """The event is what our own published schema of its type says."""
+    schema = next(schema for name, schema in SCHEMAS.items() if name.endswith(f"/{event['event_type']}.json"))
+    resolver = jsonschema.RefResolver(schema["$id"], schema, store=SCHEMAS)
+    jsonschema.Draft202012Validator(schema, resolver=resolver).validate(event)
+
+
 def path(inbox, *rest):
     return "/v0/inboxes/" + "/".join(urllib.parse.quote(part, safe="") for part in (inbox, *rest))
 
@@ -150,6 +161,7 @@ def test_a_mail_that_arrives_is_a_signed_event_with_message_and_thread(sim, rece
     assert message["in_reply_to"] == "<before@example.com>"
     assert message["attachments"][0].keys() == {"attachment_id", "filename", "size", "content_type", "content_disposition"}
     assert thread["message_count"] == 1
+    assert_fits_schema(event)
 
 
 def test_what_is_empty_is_left_out(sim, receiver):
@@ -171,6 +183,8 @@ def test_events_have_the_keys_of_the_service(sim, receiver):
     sim.receive(**{"from": "a@example.com"}, to=INBOX, subject="s", text="t")
     send(sim, {"to": ["b@example.com", "bounce@simulator.amazonses.com", "complaint@simulator.amazonses.com"], "text": "x"})
     events = {event["event_type"]: event for event in receiver.wait(5)}
+    for event in events.values():
+        assert_fits_schema(event)
     assert events.keys() == {"message.received", *KEYS}
     for topic, (key, keys) in KEYS.items():
         assert events[topic].keys() == {"type", "event_type", "event_id", key}
@@ -190,6 +204,7 @@ def test_variants_of_received(sim, receiver, topic, label):
     (event,) = receiver.wait(1)
     assert event["event_type"] == topic
     assert event["message"]["labels"] == [label]
+    assert_fits_schema(event)
 
 
 def test_a_sender_on_the_receive_block_list_arrives_as_blocked(sim, receiver):
