@@ -98,12 +98,13 @@ void slot_load(slot_t *self, delivery_item_t *item)
     self->received = 0;
     self->error[0] = '\0';
     self->started_ms = mb_clock_monotonic_ms();
+    self->wall_ms = mb_clock_wall_ms();
     add_header(self, "Content-Type: application/json");
     add_header(self, "Expect:");
     for (char **header = item->headers; header != NULL && *header != NULL; header++) {
         add_header(self, *header);
     }
-    sign(self, item, mb_clock_wall_ms());
+    sign(self, item, self->wall_ms);
     curl_easy_setopt(self->easy, CURLOPT_URL, item->url);
     curl_easy_setopt(self->easy, CURLOPT_HTTPHEADER, self->headers);
     curl_easy_setopt(self->easy, CURLOPT_POSTFIELDS, item->body);
@@ -112,8 +113,10 @@ void slot_load(slot_t *self, delivery_item_t *item)
 
 unsigned slot_result(slot_t *self, CURLcode result, attempt_t *ret_attempt)
 {
-    attempt_t attempt = {.took_ms = mb_clock_monotonic_ms() - self->started_ms};
-    attempt.wall_ms = mb_clock_wall_ms() - attempt.took_ms;
+    attempt_t attempt = {
+        .wall_ms = self->wall_ms,
+        .took_ms = mb_clock_monotonic_ms() - self->started_ms,
+    };
     curl_off_t retry_after = 0;
     if (result == CURLE_OK) {
         curl_easy_getinfo(self->easy, CURLINFO_RESPONSE_CODE, &attempt.status);

@@ -12,7 +12,8 @@ typedef struct {
     CURL *easy;
     struct curl_slist *headers;
     delivery_item_t *item; /* NULL: free */
-    int64_t started_ms;
+    int64_t started_ms;    /* monotonic: for how long it took */
+    int64_t wall_ms;       /* the same moment, for the signature and the report */
     size_t received;
     fail_rule_t spoil; /* FAIL_AFTER: what becomes of a good answer; count 0: nothing */
     char error[CURL_ERROR_SIZE];
