@@ -65,7 +65,7 @@ static journal_t *journal_new(const journal_options_t *options)
     self->queue = calloc(options->queue_events, sizeof *self->queue);
     self->batch = calloc(options->batch_events, sizeof *self->batch);
     self->results = calloc(options->batch_events, sizeof *self->results);
-    self->stored = calloc(options->batch_events, sizeof *self->stored);
+    self->stored = calloc(options->batch_events, sizeof(event_t *));
     if (self->path == NULL || self->heads == NULL || self->queue == NULL || self->batch == NULL ||
         self->results == NULL || self->stored == NULL) {
         journal_close(&self);

@@ -54,7 +54,7 @@ void journal_heads_destroy(journal_heads_t **self_p)
 void journal_heads_set_stream(journal_heads_t *self, const char *stream)
 {
     assert(strlen(stream) < sizeof self->view.stream);
-    strcpy(self->view.stream, stream);
+    memcpy(self->view.stream, stream, strlen(stream) + 1);
 }
 
 const mailbus_heads_t *journal_heads_view(const journal_heads_t *self)
@@ -118,7 +118,7 @@ static mailbus_code_t add_locked(journal_heads_t *self, const char *topic, size_
     const size_t index = self->view.count;
     mailbus_head_t *head = &self->view.topics[index];
     assert(strlen(topic) < sizeof head->topic);
-    strcpy(head->topic, topic);
+    memcpy(head->topic, topic, strlen(topic) + 1);
     head->sequence = committed;
     self->committed[index] = committed;
     memmove(&self->by_name[place + 1], &self->by_name[place],
@@ -239,7 +239,7 @@ mailbus_code_t journal_heads_copy(journal_heads_t *self, mailbus_heads_t **ret_h
     for (size_t i = 0; i < self->view.count && copy->topics != NULL; i++) {
         if (self->committed[i] > 0) {
             mailbus_head_t *head = &copy->topics[copy->count++];
-            strcpy(head->topic, self->view.topics[i].topic);
+            memcpy(head->topic, self->view.topics[i].topic, sizeof head->topic);
             head->sequence = self->committed[i];
         }
     }

@@ -12,7 +12,7 @@
 /* Unreadable requests that wait for the journal's thread. They are rare; a flood of them is cut
  * here and counted, it never holds memory that events need. */
 #define JOURNAL_REJECTS_WAITING       256
-#define JOURNAL_REJECTS_WAITING_BYTES (16u * 1024 * 1024)
+#define JOURNAL_REJECTS_WAITING_BYTES ((size_t)16 * 1024 * 1024)
 
 /* An event between submit and its answer. */
 typedef struct {

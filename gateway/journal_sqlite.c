@@ -18,10 +18,10 @@
  * transactions are short (JOURNAL_READ_ROWS). */
 #define CHECKPOINT_FORCE_PAGES (4 * CHECKPOINT_PAGES)
 #define CHECKPOINT_WAIT_MS     200
-#define CACHE_BYTES            (32 * 1024 * 1024)
+#define CACHE_BYTES            (32ll * 1024 * 1024)
 /* The log's file is cut to this when it starts anew: above CHECKPOINT_PAGES, so that it is usually
  * written over, which needs no new blocks at each sync. */
-#define LOG_LIMIT (48 * 1024 * 1024)
+#define LOG_LIMIT (48ll * 1024 * 1024)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 

@@ -6,7 +6,7 @@
 
 #include "journal_sqlite.h"
 
-#define CACHE_BYTES (8 * 1024 * 1024) /* a page of a FETCH and the inner pages of the trees */
+#define CACHE_BYTES (8ll * 1024 * 1024) /* a page of a FETCH and the inner pages of the trees */
 
 typedef struct {
     sqlite3 *db;
@@ -142,7 +142,7 @@ static mailbus_code_t add_head(reader_t *self, page_t *page, mailbus_error_t *er
         (size_t)sqlite3_column_bytes(self->topics, 1) >= sizeof head->topic) {
         return mailbus_fail(error, MAILBUS_EIO, "the journal's topics are damaged");
     }
-    strcpy(head->topic, name);
+    memcpy(head->topic, name, strlen(name) + 1);
     head->sequence = (uint64_t)sqlite3_column_int64(self->topics, 2);
     if (head->sequence > heads->sequence) {
         heads->sequence = head->sequence;

@@ -56,9 +56,10 @@ static event_t *make_event(uint64_t salt, uint64_t number)
     }
     char id[64];
     /* Random-looking, as a sender's are: nothing of the order is in them. */
-    const uint64_t mixed = (number * THREADS + salt + 1) * 0x9e3779b97f4a7c15u;
+    const uint64_t unique = number * THREADS + salt;
+    const uint64_t mixed = (unique + 1) * 0x9e3779b97f4a7c15u;
     snprintf(id, sizeof id, "evt_%016llx%016llx", (unsigned long long)mixed,
-             (unsigned long long)(number * THREADS + salt));
+             (unsigned long long)unique);
     event->topic = strdup(number % 3 == 0 ? "message.delivered" : "message.received");
     event->id = strdup(id);
     event->webhook_id = strdup("msg_2Lh9KRb0pzN4LePd3XiA4v12Axj");

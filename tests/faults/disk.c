@@ -512,7 +512,7 @@ void disk_fail(disk_t *self, disk_operation_t operation, const char *suffix, int
     self->failing = true;
     self->has_failed = false;
     self->fail_operation = operation;
-    strcpy(self->fail_suffix, suffix);
+    memcpy(self->fail_suffix, suffix, strlen(suffix) + 1);
     self->fail_nth = nth;
     self->fail_code = code;
     self->fail_after = and_after;
@@ -548,7 +548,7 @@ void disk_cut_power(disk_t *self, uint64_t at, uint64_t seed, const char *into)
     pthread_mutex_lock(&self->lock);
     self->cut_at = at;
     self->seed = seed;
-    strcpy(self->into, into);
+    memcpy(self->into, into, strlen(into) + 1);
     pthread_mutex_unlock(&self->lock);
 }
 

@@ -130,7 +130,7 @@ static void expect_balance(fixture_t *f)
 static void wait_writable(fixture_t *f)
 {
     char reason[200] = "";
-    const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
+    const struct timespec pause = {.tv_nsec = 5000000};
     for (int i = 0; i < 4000 && !journal_writable(f->journal, reason, sizeof reason); i++) {
         nanosleep(&pause, NULL);
     }
@@ -281,7 +281,7 @@ static void test_a_disk_below_its_reserve_refuses_before_it_is_full(void **state
     assert_int_equal(journal_open(&options, f->metrics, NULL, &f->journal, NULL), MAILBUS_OK);
     journal_desk_listen(f->desk, f->journal);
     start(f);
-    const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
+    const struct timespec pause = {.tv_nsec = 5000000};
     for (int i = 0; i < 4000 && journal_writable(f->journal, reason, sizeof reason); i++) {
         nanosleep(&pause, NULL);
     }

@@ -229,7 +229,7 @@ void journal_folder_remove(const char *path)
 
 bool journal_metric_reaches(const mb_metric_t *metric, uint64_t value)
 {
-    const struct timespec pause = {.tv_nsec = 2 * 1000 * 1000};
+    const struct timespec pause = {.tv_nsec = 2000000};
     const int64_t deadline = mb_clock_monotonic_ms() + DEADLINE_MS;
     while (mb_metric_value(metric) < value && mb_clock_monotonic_ms() < deadline) {
         nanosleep(&pause, NULL);

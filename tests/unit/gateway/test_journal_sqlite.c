@@ -348,7 +348,7 @@ static void test_the_quarantine_keeps_the_newest(void **state)
 static void test_the_file_stays_near_its_wanted_size(void **state)
 {
     fixture_t *f = *state;
-    const int64_t limit = 12 * 1024 * 1024;
+    const int64_t limit = 12ll * 1024 * 1024;
     char *body = calloc(1, 20000);
     assert_non_null(body);
     f->options.max_size = limit;
