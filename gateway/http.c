@@ -21,7 +21,7 @@
 #define DRAIN_MS          10    /* how often stopping looks whether all is answered */
 #define RATE_SLOTS        65536 /* addresses with a bucket of their own: 2 MiB */
 #define FAILURE_SLOTS     16384
-#define SPARE_DESCRIPTORS 128  /* for the journal, the bus and the admin listener */
+#define SPARE_DESCRIPTORS 128U /* for the journal, the bus and the admin listener */
 #define LAST_WORDS_MS     1000 /* for answers to leave after stopping has given up on the rest */
 
 /* ---- making ---------------------------------------------------------------------------------- */
@@ -65,6 +65,7 @@ static bool init_locks(http_t *self)
     for (size_t i = 0; good && i < HTTP_THREADS_MAX; i++) {
         self->loops[i].http = self;
         self->loops[i].listen_fd = -1;
+        self->loops[i].wake_fd = -1;
         good = pthread_mutex_init(&self->loops[i].lock, NULL) == 0;
     }
     return good;
@@ -78,7 +79,7 @@ static unsigned fit_connections(http_t *self, unsigned wanted)
         limit.rlim_cur >= (rlim_t)wanted + SPARE_DESCRIPTORS) {
         return wanted;
     }
-    const unsigned fits = limit.rlim_cur > 2 * SPARE_DESCRIPTORS
+    const unsigned fits = limit.rlim_cur / 2 > SPARE_DESCRIPTORS
                               ? (unsigned)limit.rlim_cur - SPARE_DESCRIPTORS
                               : SPARE_DESCRIPTORS;
     mb_log(self->log, MB_WARN, "http",
@@ -270,6 +271,13 @@ mailbus_code_t http_reload(http_t *self, const http_options_t *options, verify_k
 /* ---- stopping ---------------------------------------------------------------------------------
  */
 
+static void pause_ms(http_t *self, int64_t ms)
+{
+    pthread_mutex_lock(&self->wake_lock);
+    wait_ms(self, ms);
+    pthread_mutex_unlock(&self->wake_lock);
+}
+
 /* Look again and again until nothing is left, or `for_ms` are over. `all`: see http_loop_drain. */
 static void drain(http_t *self, bool all, int64_t for_ms)
 {
@@ -283,9 +291,7 @@ static void drain(http_t *self, bool all, int64_t for_ms)
         if (left == 0 || now_ms >= end_ms) {
             return;
         }
-        pthread_mutex_lock(&self->wake_lock);
-        wait_ms(self, DRAIN_MS);
-        pthread_mutex_unlock(&self->wake_lock);
+        pause_ms(self, DRAIN_MS);
     }
 }
 
@@ -298,9 +304,7 @@ static void wait_for_resumed(http_t *self)
     for (unsigned i = 0; i < self->loop_count; i++) {
         while (http_loop_waiting(&self->loops[i]) > 0) {
             (void)http_loop_drain(&self->loops[i], true, mb_clock_monotonic_ms());
-            pthread_mutex_lock(&self->wake_lock);
-            wait_ms(self, DRAIN_MS);
-            pthread_mutex_unlock(&self->wake_lock);
+            pause_ms(self, DRAIN_MS);
         }
     }
 }
@@ -314,6 +318,11 @@ void http_stop(http_t *self, int64_t grace_ms)
     for (unsigned i = 0; i < self->loop_count; i++) {
         any |= self->loops[i].daemon != NULL;
         http_loop_quiesce(&self->loops[i]);
+    }
+    for (unsigned i = 0; i < self->loop_count; i++) {
+        while (!http_loop_is_quiesced(&self->loops[i])) {
+            pause_ms(self, DRAIN_MS);
+        }
     }
     /* Shut for all the dups at once: the kernel resets what it had queued and what comes now. */
     shutdown(self->listen_fd, SHUT_RDWR);

@@ -1,10 +1,10 @@
 /* Stages 1 to 3: the ingest listener. It takes POSTs, has them verified and read, hands them to the
  * journal, and answers after the commit.
  *
- * Threads: `threads` libmicrohttpd daemons, each with one polling thread (epoll, no pool) that owns
- * its connections, all accepting from one listening socket; and one reaper that ends what takes too
- * long. No HTTP thread ever waits: the connection is suspended before the journal gets the event
- * and resumed from the journal's thread. */
+ * Threads: `threads` libmicrohttpd daemons, each run by a thread of its own (epoll, no pool) that
+ * owns its connections, all accepting from one listening socket; and one reaper that ends what
+ * takes too long. No HTTP thread ever waits for the disk: the connection is suspended before the
+ * journal gets the event and resumed from the journal's thread. */
 #ifndef GATEWAY_HTTP_H
 #define GATEWAY_HTTP_H
 

@@ -258,5 +258,5 @@ size_t http_loop_waiting(http_loop_t *self)
     pthread_mutex_lock(&self->lock);
     const size_t waiting = self->waiting;
     pthread_mutex_unlock(&self->lock);
-    return waiting;
+    return waiting + atomic_load(&self->resumers);
 }

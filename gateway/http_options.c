@@ -4,6 +4,10 @@
 
 #include "http_priv.h"
 
+#define HOUR_MS   INT64_C(3600000)
+#define DAY_MS    (24 * HOUR_MS)
+#define BODY_MOST (INT64_C(256) << 20) /* a webhook larger than that is a mistake */
+
 /* ---- policy ---------------------------------------------------------------------------------- */
 
 http_policy_t *http_policy_hold(http_t *self)
@@ -90,11 +94,11 @@ mailbus_code_t http_check_fields(const http_options_t *o, mailbus_error_t *error
         {"http.connections", o->connections, 1, 1000000},
         {"http.connections_per_address", o->connections_per_address, 0, 1000000},
         {"http.body_budget", (int64_t)o->body_budget, BUDGET_FIRST_CHUNK, INT64_MAX},
-        {"http.max_body", (int64_t)o->max_body, 1, 256 * 1024 * 1024},
-        {"http.idle_timeout", o->idle_timeout_ms, 1, 24 * 3600 * 1000},
-        {"http.request_timeout", o->request_timeout_ms, 1, 3600 * 1000},
-        {"http.answer_timeout", o->answer_timeout_ms, 1, 3600 * 1000},
-        {"verify.tolerance", o->tolerance_s, 0, 24 * 3600},
+        {"http.max_body", (int64_t)o->max_body, 1, BODY_MOST},
+        {"http.idle_timeout", o->idle_timeout_ms, 1, DAY_MS},
+        {"http.request_timeout", o->request_timeout_ms, 1, HOUR_MS},
+        {"http.answer_timeout", o->answer_timeout_ms, 1, HOUR_MS},
+        {"verify.tolerance", o->tolerance_s, 0, DAY_MS / 1000},
         {"limits.rate", o->rate, 0, LIMIT_TOKENS_MAX},
         {"limits.burst", o->burst, 0, LIMIT_TOKENS_MAX},
         {"limits.auth_failures", o->auth_failures, 0, LIMIT_TOKENS_MAX},

@@ -38,11 +38,19 @@ struct http_connection {
     http_request_t *request; /* while WAITING */
 };
 
-/* One daemon with its thread. */
+/* One daemon with its thread (http_loop.c). */
 struct http_loop {
     http_t *http;
     struct MHD_Daemon *daemon;
-    int listen_fd; /* a dup of the shared socket; ours again after MHD_quiesce_daemon */
+    int listen_fd; /* a dup of the shared socket */
+    int wake_fd;   /* an eventfd */
+    pthread_t thread;
+    bool runs;
+    atomic_bool woken;    /* something was written to wake_fd that the thread has not read */
+    atomic_bool quiesce;  /* asked for */
+    atomic_bool quiesced; /* done */
+    atomic_bool ends;
+    atomic_uint resumers; /* threads within http_loop_resume */
     pthread_mutex_t lock;
     http_connection_t *connections;
     size_t count;
@@ -100,7 +108,10 @@ void http_policy_release(http_policy_t **policy_p);
 /* ---- http_loop.c ---- */
 MAILBUS_MUST_USE mailbus_code_t http_loop_start(http_loop_t *self, int listen_fd,
                                                 mailbus_error_t *error);
-void http_loop_quiesce(http_loop_t *self); /* accept nothing more */
+/* Resume a suspended connection. Any thread; nothing of the connection may be used afterwards. */
+void http_loop_resume(http_loop_t *self, struct MHD_Connection *mhd);
+void http_loop_quiesce(http_loop_t *self);           /* ask it to accept nothing more */
+bool http_loop_is_quiesced(const http_loop_t *self); /* also where it never started */
 /* No connection may be suspended. Fine where it never started. */
 void http_loop_stop(http_loop_t *self);
 
@@ -122,6 +133,7 @@ void http_loop_sweep(http_loop_t *self, int64_t now_ms);
 /* While stopping: end idle connections; with `all` every one, give up waiting for the journal, and
  * let nobody begin to. Returns how many are left. */
 size_t http_loop_drain(http_loop_t *self, bool all, int64_t now_ms);
+/* Connections that are suspended, or being resumed. */
 size_t http_loop_waiting(http_loop_t *self);
 
 /* ---- http_request.c ---- */

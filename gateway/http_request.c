@@ -246,7 +246,7 @@ bool http_request_give_up(http_request_t *self)
 
 void http_request_resume(http_request_t *self)
 {
-    MHD_resume_connection(self->mhd);
+    http_loop_resume(self->connection->loop, self->mhd);
 }
 
 http_request_t **http_request_link(http_request_t *self)

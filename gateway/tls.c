@@ -1,5 +1,6 @@
 #include "tls.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -199,6 +200,7 @@ mailbus_code_t tls_reload(tls_t *self, const char *cert_path, const char *key_pa
     if (code != MAILBUS_OK) {
         return code;
     }
+    assert(fresh != NULL);
     pthread_mutex_lock(&self->lock);
     self->current->retired_ms = now_ms;
     fresh->older = self->current;

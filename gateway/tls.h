@@ -10,8 +10,8 @@
 
 typedef struct tls tls_t;
 
-#define TLS_CHAIN_MAX 16           /* certificates in a chain; real ones have two to four */
-#define TLS_FILE_MAX  (256 * 1024) /* bytes of a PEM file we are willing to read */
+#define TLS_CHAIN_MAX 16                   /* certificates in a chain; real ones have two to four */
+#define TLS_FILE_MAX  ((size_t)256 * 1024) /* bytes of a PEM file we are willing to read */
 /* A handshake lives at most this long (the request's deadline covers it); after that nothing points
  * to an old certificate any more. */
 #define TLS_RETIRE_MS 60000

@@ -1,4 +1,5 @@
 /* The secrets of stage 2: parsing, and what must be configured before the gateway starts. */
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +147,7 @@ mailbus_code_t verify_check_config(const char *secrets, bool accept_all, const c
     if (code != MAILBUS_OK) {
         return code;
     }
+    assert(keys != NULL);
     const bool configured = keys->count > 0;
     verify_keys_free(&keys);
     if (accept_all && configured) {

@@ -18,9 +18,11 @@
 #include "encoding.h"
 #include "http.h"
 
-#define SECRET      "the-first-secret"
-#define NEXT_SECRET "the-second-secret"
-#define PATIENCE_MS 30000
+#define SECRET          "the-first-secret"
+#define NEXT_SECRET     "the-second-secret"
+#define PATIENCE_MS     30000
+#define SLOW_BODY       "POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
+#define SLOW_BODY_BEGUN SLOW_BODY "{\"a"
 
 typedef struct {
     http_options_t options;
@@ -153,8 +155,9 @@ static const char *get(int fd)
 
 static int status_of(const char *answer)
 {
-    int status = 0;
-    return sscanf(answer, "HTTP/1.1 %d", &status) == 1 ? status : 0;
+    static const char line[] = "HTTP/1.1 ";
+    return strncmp(answer, line, strlen(line)) == 0 ? (int)strtol(answer + strlen(line), NULL, 10)
+                                                    : 0;
 }
 
 static const char *event(const char *id)
@@ -300,6 +303,37 @@ static void test_many_starts_and_stops_with_open_connections(void **state)
     }
 }
 
+/* As many connections to one daemon as libmicrohttpd asks the kernel for events at once: its own
+ * polling thread then waits for further events before it looks at those. */
+static void test_128_connections_in_step_are_all_answered(void **state)
+{
+    (void)state;
+    enum { CONNECTIONS = 128, ROUNDS = 40 };
+    fixture_t f = {.options = defaults()};
+    f.options.threads = 1;
+    f.options.connections = CONNECTIONS;
+    begin(&f, 1000);
+    start_journal(&f);
+    static int fds[CONNECTIONS];
+    for (int i = 0; i < CONNECTIONS; i++) {
+        fds[i] = connect_to(&f);
+    }
+    const int64_t begin_ms = mb_clock_monotonic_ms();
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < CONNECTIONS; i++) {
+            post(fds[i], SECRET, event("e"));
+        }
+        for (int i = 0; i < CONNECTIONS; i++) {
+            assert_int_equal(status_of(get(fds[i])), 200);
+        }
+    }
+    assert_true(mb_clock_monotonic_ms() - begin_ms < f.options.idle_timeout_ms);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        close(fds[i]);
+    }
+    end(&f);
+}
+
 static void test_slow_header_and_slow_body_get_408(void **state)
 {
     (void)state;
@@ -308,9 +342,7 @@ static void test_slow_header_and_slow_body_get_408(void **state)
     begin(&f, 10);
     start_journal(&f);
     const char *const starts[] = {"POST /webh", "POST /webhook HTTP/1.1\r\nHost: x\r\nX-",
-                                  "POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
-                                  "POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
-                                  "{\"a"};
+                                  SLOW_BODY, SLOW_BODY_BEGUN};
     for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
         const int fd = connect_to(&f);
         put(fd, starts[i]);
@@ -488,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_stop_answers_those_who_wait_and_ends),
         cmocka_unit_test(test_stopped_listener_refuses_connections),
         cmocka_unit_test(test_many_starts_and_stops_with_open_connections),
+        cmocka_unit_test(test_128_connections_in_step_are_all_answered),
         cmocka_unit_test(test_slow_header_and_slow_body_get_408),
         cmocka_unit_test(test_idle_connection_is_closed),
         cmocka_unit_test(test_used_up_budget_is_503_before_and_within_a_body),

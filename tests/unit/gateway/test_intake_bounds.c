@@ -141,9 +141,10 @@ static void test_trickling_body_is_ended_after_the_grace(void **state)
     (void)state;
     assert_int_equal(judge(REAPER_BODY, REAPER_GRACE_MS - 1, 4000, true, 0), REAPER_KEEP);
     assert_int_equal(judge(REAPER_BODY, REAPER_GRACE_MS, 4000, true, 0), REAPER_TIMEOUT);
-    assert_int_equal(judge(REAPER_BODY, 3000, 4000, true, 3 * REAPER_LOWEST_RATE - 1),
+    assert_int_equal(judge(REAPER_BODY, 3000, 4000, true, UINT64_C(3) * REAPER_LOWEST_RATE - 1),
                      REAPER_TIMEOUT);
-    assert_int_equal(judge(REAPER_BODY, 3000, 4000, true, 3 * REAPER_LOWEST_RATE), REAPER_KEEP);
+    assert_int_equal(judge(REAPER_BODY, 3000, 4000, true, UINT64_C(3) * REAPER_LOWEST_RATE),
+                     REAPER_KEEP);
 }
 
 static void test_waiting_for_the_journal_has_an_end_of_its_own(void **state)

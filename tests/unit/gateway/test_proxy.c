@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,9 +100,8 @@ static void test_nonsense_ends_the_walk_at_the_last_good_address(void **state)
         "1.2.3.4:5:6", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_string_equal(client_of(PROXIES, "10.0.0.1", "Accept", bad[i]), "10.0.0.1");
-        char text[128] = "6.6.6.6, ";
-        strcat(text, bad[i]);
-        strcat(text, ", 10.0.0.5");
+        char text[128];
+        snprintf(text, sizeof text, "6.6.6.6, %s, 10.0.0.5", bad[i]);
         assert_string_equal(client_of(PROXIES, "10.0.0.1", text, ""), "10.0.0.5");
     }
 }
@@ -145,8 +145,8 @@ static void test_bad_lists_are_told(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         proxy_list_t list;
         mailbus_error_t error;
-        char text[64] = "127.0.0.1 ";
-        strcat(text, bad[i]);
+        char text[64];
+        snprintf(text, sizeof text, "127.0.0.1 %s", bad[i]);
         assert_int_equal(proxy_list_parse(text, &list, &error), MAILBUS_EINVAL);
         assert_non_null(strstr(error.text, bad[i]));
         assert_non_null(strstr(error.text, "http.trusted_proxies"));
