@@ -274,6 +274,7 @@ def test_byte_by_byte_is_taken(shared):
         assert read_answers(connection, 1)[0][0] == 200
 
 
+@pytest.mark.threads
 def test_pipelined_requests_are_answered_in_order(shared):
     bodies = [json.dumps(received(i)).encode() for i in range(20)]
     with connect(shared.address) as connection:
@@ -329,6 +330,7 @@ def test_id_falls_back_to_the_delivery(shared):
     assert shared.post(body, svix_headers(body, id=id + "x"))[1]["duplicate"] is False
 
 
+@pytest.mark.threads
 def test_memory_is_flat_after_thousands_of_refusals(tmp_path):
     # AddressSanitizer keeps freed memory for a while; this asks for little of that.
     options = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1:thread_local_quarantine_size_kb=64"
@@ -359,6 +361,7 @@ def check_memory(gateway):
 # ---- settings of their own -------------------------------------------------------------------------
 
 
+@pytest.mark.threads
 def test_slow_senders_are_ended(tmp_path):
     with Gateway(tmp_path, http__request_timeout="1s", http__idle_timeout="1s") as gateway:
         starts = [b"P", b"POST /webhook HTTP/1.1\r\nHost: x\r\n", request(BODY, length=len(BODY) + 1)]
@@ -432,6 +435,7 @@ def test_forwarded_addresses_have_limits_of_their_own(tmp_path):
         gateway.stop()
 
 
+@pytest.mark.threads
 def test_address_limit_and_connection_limit(tmp_path):
     with Gateway(tmp_path, http__connections=4, http__threads=2) as gateway:
         held = [connect(gateway.address) for _ in range(4)]
@@ -531,6 +535,7 @@ def der(cert):
     return ssl.PEM_cert_to_DER_cert(cert.read_text())
 
 
+@pytest.mark.threads
 def test_tls_and_its_reload(tmp_path):
     cert, key = certificate(tmp_path, "now", "first")
     next_cert, next_key = certificate(tmp_path, "next", "second")
@@ -577,6 +582,7 @@ def test_tls_refuses_old_versions_and_plain_text(tmp_path):
         gateway.stop()
 
 
+@pytest.mark.threads
 def test_secret_is_reloaded(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text(SECRET + "\n")
