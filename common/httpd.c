@@ -15,7 +15,9 @@
 #include "mailbus/json.h"
 
 enum {
-    CONNECTIONS_MAX = 256,         /* at once: people, a scraper, an SDK's pool */
+    /* At once: people, a scraper, an SDK's pool. Below 128, because libmicrohttpd 0.9.75 forgets
+     * connections when one epoll_wait gives exactly that many (gateway/http_loop.c). */
+    CONNECTIONS_MAX = 120,
     CONNECTION_MEMORY = 32 * 1024, /* bytes of a request's head */
     BODIES_MAX = 64 * 1024 * 1024, /* bytes of all bodies in flight together: 503 beyond */
     OVERRUN_MAX = 1024 * 1024,     /* bytes read past a limit before we hang up */
