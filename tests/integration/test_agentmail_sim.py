@@ -440,7 +440,8 @@ def test_the_answer_goes_where_reply_to_says(sim):
 @pytest.mark.parametrize("body,status,code", [
     ({"text": "x"}, 422, "missing_recipient"), ({"to": [], "text": "x"}, 422, "missing_recipient"),
     ({"to": "not an address"}, 400, "validation_error"), ({"to": [f"a{i}@example.com" for i in range(51)]}, 400, "validation_error"),
-    ({"to": {"email": "a@example.com"}}, 400, "validation_error"), ({"to": "a@example.com", "subject": "x\ny"}, 400, "validation_error"),
+    ({"to": {"email": "a@example.com"}}, 400, "validation_error"), ({"to": "x\r\nBcc: y <a@example.com>"}, 400, "validation_error"),
+    ({"to": "a@example.com", "subject": "x\ny"}, 400, "validation_error"),
     ({"to": "a@example.com", "headers": {"X": 1}}, 400, "validation_error"), (b"not json", 400, "validation_error"),
 ])
 def test_bad_mails_are_refused_and_not_sent(sim, body, status, code):
