@@ -72,9 +72,12 @@ static void copy_message(const char *message, char copy[MAILBUS_ANSWER_MESSAGE_S
 {
     const size_t size =
         proto_utf8_prefix(message, strnlen(message, MAILBUS_ANSWER_MESSAGE_SIZE - 1));
+    memcpy(copy, message, size);
     for (size_t i = 0; i < size; i++) {
-        const unsigned char c = (unsigned char)message[i];
-        copy[i] = c < 0x20 || c == 0x7f ? ' ' : message[i];
+        const unsigned char c = (unsigned char)copy[i];
+        if (c < 0x20 || c == 0x7f) {
+            copy[i] = ' ';
+        }
     }
     copy[size] = '\0';
 }
@@ -137,7 +140,7 @@ mailbus_code_t mailbus_answer_decode(const void *verb, size_t verb_size, const v
                             "the first frame is none of END, TRIMMED and ERROR");
     }
     if (json_size > ANSWER_MAX_SIZE) {
-        return mailbus_fail(error, MAILBUS_ETOOBIG, "the answer has more than %u bytes",
+        return mailbus_fail(error, MAILBUS_ETOOBIG, "the answer has more than %zu bytes",
                             ANSWER_MAX_SIZE);
     }
     cJSON *tree = NULL;

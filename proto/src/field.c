@@ -62,7 +62,7 @@ mailbus_code_t proto_field_optional(const cJSON *object, const char *key, size_t
 mailbus_code_t proto_field_sequence(const cJSON *object, const char *key, uint64_t least,
                                     uint64_t *ret_value, mailbus_error_t *error)
 {
-    const char *text = NULL;
+    const char *text = "";
     mailbus_code_t code =
         proto_field_string(object, key, SEQUENCE_MAX, FIELD_GRAPHIC, &text, error);
     if (code != MAILBUS_OK) {
@@ -95,7 +95,7 @@ static bool is_uuid(const char *text)
 mailbus_code_t proto_field_uuid(const cJSON *object, const char *key, const char **ret_value,
                                 mailbus_error_t *error)
 {
-    const char *value = NULL;
+    const char *value = "";
     mailbus_code_t code =
         proto_field_string(object, key, MAILBUS_UUID_SIZE - 1, FIELD_GRAPHIC, &value, error);
     if (code != MAILBUS_OK) {
@@ -111,7 +111,7 @@ mailbus_code_t proto_field_uuid(const cJSON *object, const char *key, const char
 mailbus_code_t proto_field_time(const cJSON *object, const char *key, const char **ret_value,
                                 mailbus_error_t *error)
 {
-    const char *value = NULL;
+    const char *value = "";
     int64_t ms;
     mailbus_code_t code = proto_field_string(object, key, TIME_MAX, FIELD_GRAPHIC, &value, error);
     if (code != MAILBUS_OK) {
@@ -127,11 +127,12 @@ mailbus_code_t proto_field_time(const cJSON *object, const char *key, const char
 mailbus_code_t proto_field_request(const cJSON *object, bool may_be_empty, char *ret_request,
                                    mailbus_error_t *error)
 {
-    const char *value = mailbus_json_string(object, "request");
-    if (may_be_empty && value != NULL && value[0] == '\0') {
+    const char *text = mailbus_json_string(object, "request");
+    if (may_be_empty && text != NULL && text[0] == '\0') {
         ret_request[0] = '\0';
         return MAILBUS_OK;
     }
+    const char *value = "";
     mailbus_code_t code =
         proto_field_string(object, "request", MAILBUS_REQUEST_ID_MAX, FIELD_GRAPHIC, &value, error);
     if (code == MAILBUS_OK) {

@@ -104,7 +104,7 @@ mailbus_code_t mailbus_heads_decode(const void *header, size_t header_size, cons
                             MAILBUS_HEADER_MAX);
     }
     if (body_size > MAILBUS_HEADS_MAX_SIZE) {
-        return mailbus_fail(error, MAILBUS_ETOOBIG, "the heads have more than %u bytes",
+        return mailbus_fail(error, MAILBUS_ETOOBIG, "the heads have more than %zu bytes",
                             MAILBUS_HEADS_MAX_SIZE);
     }
     cJSON *top = NULL;

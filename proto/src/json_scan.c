@@ -209,7 +209,7 @@ static bool scan_digits(scan_t *scan)
     return scan->at > start;
 }
 
-static bool scan_one_of(scan_t *scan, char a, char b)
+static bool scan_one_of(scan_t *scan, unsigned char a, unsigned char b)
 {
     if (scan->at < scan->size && (scan->data[scan->at] == a || scan->data[scan->at] == b)) {
         scan->at++;

@@ -132,8 +132,8 @@ mailbus_code_t mailbus_time_parse(const char *text, int64_t *ret_ms)
         !offset_minutes(&text, &offset) || *text != '\0') {
         return MAILBUS_EINVAL;
     }
-    int64_t seconds =
-        days_from_date(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset * 60;
+    const int64_t minutes = (int64_t)hour * 60 + minute - offset;
+    const int64_t seconds = days_from_date(year, month, day) * 86400 + minutes * 60 + second;
     *ret_ms = seconds * 1000 + ms;
     return MAILBUS_OK;
 }

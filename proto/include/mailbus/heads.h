@@ -18,7 +18,7 @@ typedef struct {
 
 #define MAILBUS_HEADS_MAX_TOPICS 10000 /* most topics a peer may name, PROTOCOL.md §Limits */
 /* Bytes of their JSON: as many topics, as long as topics get, and some blanks. */
-#define MAILBUS_HEADS_MAX_SIZE (2u * 1024 * 1024)
+#define MAILBUS_HEADS_MAX_SIZE ((size_t)2 * 1024 * 1024)
 
 /* The header frame {"stream","sequence"} and the body {"<topic>":"<last>",…} of bus.heads. */
 MAILBUS_MUST_USE mailbus_code_t mailbus_heads_encode(const mailbus_heads_t *heads,
