@@ -67,14 +67,14 @@ static mailbus_code_t check_strangers(gateway_t *self, mailbus_error_t *error)
     if (!self->curve) {
         return MAILBUS_OK;
     }
-    const char *const endpoints[] = {publisher_endpoint(self->publisher),
-                                     replay_endpoint(self->replay)};
-    for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0]; i++) {
-        mailbus_code_t code =
-            gateway_probe(self->context, endpoints[i], self->own.public_key, error);
-        if (code != MAILBUS_OK) {
-            return code;
-        }
+    const char *key = self->own.public_key;
+    mailbus_code_t code =
+        gateway_probe(self->context, ZMQ_SUB, publisher_endpoint(self->publisher), key, error);
+    if (code == MAILBUS_OK) {
+        code = gateway_probe(self->context, ZMQ_DEALER, replay_endpoint(self->replay), key, error);
+    }
+    if (code != MAILBUS_OK) {
+        return code;
     }
     mb_log(self->log, MB_INFO, "main", "checked: an unknown key stays out of the bus");
     return MAILBUS_OK;

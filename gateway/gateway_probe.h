@@ -7,10 +7,13 @@
 
 #include "keys.h"
 
-/* OK where the stranger was turned away. EACCESS where it got in; ETIMEOUT where the socket did not
- * say within GATEWAY_PROBE_MS; both mean: don't start. `endpoint` is a real one, not a wildcard. */
+/* `type` is what connects to that endpoint (ZMQ_SUB, ZMQ_DEALER): with any other, libzmq turns the
+ * stranger away for its type, and the key is never asked for.
+ * OK where the stranger was turned away for its key. EACCESS where it got in; EIO or ETIMEOUT where
+ * that did not show within GATEWAY_PROBE_MS; all of these mean: don't start. `endpoint` is a real
+ * one, not a wildcard. */
 #define GATEWAY_PROBE_MS 5000
-MAILBUS_MUST_USE mailbus_code_t gateway_probe(void *context, const char *endpoint,
+MAILBUS_MUST_USE mailbus_code_t gateway_probe(void *context, int type, const char *endpoint,
                                               const char *server_key, mailbus_error_t *error);
 
 #endif

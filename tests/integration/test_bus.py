@@ -93,6 +93,7 @@ GUIDE = {
 @pytest.fixture
 def context():
     with zmq.Context() as context:
+        context.linger = 0  # of every socket: what is still queued at the end of a test is for nobody
         yield context
         context.destroy(linger=0)
 

@@ -120,6 +120,7 @@ def test_sigterm_under_load_is_status_0_and_loses_nothing(tmp_path):
     acknowledged, stop = {}, threading.Event()
     for round in range(3):
         with Gateway(tmp_path, limits__rate=0) as gateway, zmq.Context() as context:
+            context.linger = 0
             peer = context.socket(zmq.SUB)
             peer.set_hwm(0)
             peer.subscribe("")
@@ -204,6 +205,7 @@ def test_the_bus_by_ipc(tmp_path):
     with Gateway(tmp_path, publish=f"ipc://{tmp_path}/publish", replay=f"ipc://{tmp_path}/replay") as gateway, \
             zmq.Context() as context:
         assert (tmp_path / "publish").stat().st_mode & 0o777 == 0o600
+        context.linger = 0
         peer = context.socket(zmq.SUB)
         peer.subscribe("message.")
         peer.connect(gateway.publish)
