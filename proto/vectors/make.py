@@ -327,6 +327,8 @@ def requests():
                   since_ms=253402300799999),
             valid("limit and bytes of 0 are the largest", "FETCH", ask(limit=0, bytes=0)),
             valid("limit and bytes are cut", "FETCH", ask(limit=2**53, bytes=2**40)),
+            valid("limit and bytes just above", "FETCH", ask(limit=1001, bytes=4194305)),
+            valid("limit and bytes just below", "FETCH", ask(limit=999, bytes=4194303)),
             valid("limit 1, bytes 1", "FETCH", ask(limit=1, bytes=1)),
             valid("limit in another notation", "FETCH", ask(limit=100),
                   raw=b'{"request":"r1","limit":1e2}'),
