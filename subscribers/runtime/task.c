@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "encoding.h"
+#include "mailbus/json.h"
 #include "runtime_internal.h"
 
 const mailbus_event_t *mailbus_task_event(const mailbus_task_t *task)
@@ -27,12 +28,31 @@ bool mailbus_task_stopping(const mailbus_task_t *task)
     return atomic_load(&task->runtime->stopping);
 }
 
+/* What is no UTF-8 becomes question marks: a mail's own bytes, or a letter that was cut. */
+static void make_utf8(char *text)
+{
+    size_t left = strlen(text);
+    while (left > 0) {
+        size_t size = 1;
+        while (size <= 4 && size <= left && !mailbus_utf8_valid(text, size)) {
+            size++;
+        }
+        if (size > 4 || size > left) {
+            *text = '?';
+            size = 1;
+        }
+        text += size;
+        left -= size;
+    }
+}
+
 void mailbus_task_reason(mailbus_task_t *task, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(task->reason, sizeof task->reason, format, arguments);
     va_end(arguments);
+    make_utf8(task->reason);
 }
 
 void mailbus_task_retry_after(mailbus_task_t *task, double seconds)
