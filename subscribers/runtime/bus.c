@@ -166,9 +166,6 @@ static void take_back(bus_t *self, int64_t now_ms, const mailbus_error_t *error)
     bus_cancel(self);
     bus_want(self, BUS_ASK_PAGE);
     self->write_blocked_until_ms = now_ms + BUS_WRITE_RETRY_MS;
-    if (inbox_broken(self->inbox)) {
-        bus_fail(self, "the disk failed: what was read from it can no longer be trusted");
-    }
 }
 
 static bool finished_due(bus_t *self, int64_t now_ms)
@@ -325,6 +322,9 @@ static void turn(bus_t *self)
         bus_read_sub(self, now_ms);
     }
     bus_commit(self, now_ms);
+    if (!self->failed && inbox_broken(self->inbox)) { /* by this thread's write or a worker's */
+        bus_fail(self, "the disk failed: what was read from it can no longer be trusted");
+    }
     bus_ask(self, now_ms);
     look_for_silence(self, now_ms);
     set_gauges(self);

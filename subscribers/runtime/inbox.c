@@ -172,7 +172,7 @@ void inbox_close(inbox_t **self_p, bool clean)
     queue_free(&self->fresh);
     queue_free(&self->tried);
     inbox_notes_free(self->notes);
-    store_close(&self->store, clean);
+    store_close(&self->store, clean && !self->broken);
     pthread_mutex_destroy(&self->store_lock);
     pthread_mutex_destroy(&self->window_lock);
     pthread_cond_destroy(&self->ready);

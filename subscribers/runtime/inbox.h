@@ -107,8 +107,8 @@ MAILBUS_MUST_USE mailbus_code_t inbox_dead_drop(inbox_t *self, int64_t number,
 MAILBUS_MUST_USE mailbus_code_t inbox_flush(inbox_t *self, int64_t timeout_ms, int64_t now_ms,
                                             mailbus_error_t *error);
 int64_t inbox_rows(inbox_t *self);
-/* The disk failed in a way after which nothing that was read can be trusted: the program must end.
- */
+/* The disk failed in a way after which nothing that was read can be trusted: nothing is written any
+ * more, and the program must end. */
 bool inbox_broken(inbox_t *self);
 /* The last write failed (text), and none succeeded since. */
 bool inbox_writable(inbox_t *self, char *reason, size_t size);

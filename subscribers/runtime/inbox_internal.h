@@ -87,5 +87,8 @@ void inbox_publish_counts(inbox_t *self);
 void inbox_held_remove(inbox_t *self, int64_t number);
 /* With the store locked. A failure is remembered for readiness; EIO breaks the inbox for good. */
 void inbox_wrote(inbox_t *self, mailbus_code_t code, const mailbus_error_t *error);
+/* EIO where the disk has failed once: after a failed sync the page cache lies, and what is written
+ * now may stand on what never reached the disk. */
+MAILBUS_MUST_USE mailbus_code_t inbox_usable(inbox_t *self, mailbus_error_t *error);
 
 #endif

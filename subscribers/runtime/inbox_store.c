@@ -6,7 +6,10 @@ mailbus_code_t inbox_store_begin(inbox_t *self, sqlite3 **ret_db, mailbus_error_
 {
     pthread_mutex_lock(&self->store_lock);
     mailbus_error_t own = {0};
-    mailbus_code_t code = store_begin(self->store, &own);
+    mailbus_code_t code = inbox_usable(self, &own);
+    if (code == MAILBUS_OK) {
+        code = store_begin(self->store, &own);
+    }
     if (code != MAILBUS_OK) {
         inbox_wrote(self, code, &own);
         pthread_mutex_unlock(&self->store_lock);
@@ -64,15 +67,25 @@ static mailbus_code_t run(inbox_t *self,
                           mailbus_code_t (*fn)(store_t *store, void *arg, mailbus_error_t *error),
                           void *arg, mailbus_error_t *error)
 {
-    mailbus_code_t code = store_begin(self->store, error);
+    mailbus_error_t own = {0};
+    mailbus_code_t code = inbox_usable(self, &own);
     if (code == MAILBUS_OK) {
-        code = fn(self->store, arg, error);
+        code = store_begin(self->store, &own);
     }
     if (code == MAILBUS_OK) {
-        code = store_commit(self->store, error);
+        code = fn(self->store, arg, &own);
+    }
+    if (code == MAILBUS_OK) {
+        code = store_commit(self->store, &own);
     }
     if (code != MAILBUS_OK) {
         store_rollback(self->store);
+        if (error != NULL) {
+            *error = own;
+        }
+    }
+    if (code == MAILBUS_EIO) {
+        inbox_wrote(self, code, &own);
     }
     return code;
 }

@@ -21,6 +21,13 @@ void inbox_wrote(inbox_t *self, mailbus_code_t code, const mailbus_error_t *erro
     pthread_mutex_unlock(&self->window_lock);
 }
 
+mailbus_code_t inbox_usable(inbox_t *self, mailbus_error_t *error)
+{
+    return inbox_broken(self)
+               ? mailbus_fail(error, MAILBUS_EIO, "the disk failed before: nothing more is written")
+               : MAILBUS_OK;
+}
+
 static mailbus_code_t write_note(inbox_t *self, const inbox_note_t *note, mailbus_error_t *error)
 {
     switch (note->end) {
@@ -41,7 +48,10 @@ static mailbus_code_t write_all(inbox_t *self, const inbox_note_t *notes,
                                 const inbox_arrival_t *arrivals, size_t count, const char *gap,
                                 int64_t now_ms, mailbus_error_t *error)
 {
-    mailbus_code_t code = store_begin(self->store, error);
+    mailbus_code_t code = inbox_usable(self, error);
+    if (code == MAILBUS_OK) {
+        code = store_begin(self->store, error);
+    }
     for (size_t i = 0; code == MAILBUS_OK && i < count; i++) {
         code = store_insert(self->store, self->next_number + (int64_t)i, arrivals[i].event,
                             arrivals[i].header, arrivals[i].header_size, now_ms, error);

@@ -95,6 +95,22 @@ static mailbus_code_t run_schema(store_t *self, const char *schema, mailbus_erro
     return code;
 }
 
+/* A file with tables, of which none is ours: somebody else's, which is left as it is. */
+static mailbus_code_t refuse_foreign(sqlite3 *db, const char *path, mailbus_error_t *error)
+{
+    int64_t foreign = 0;
+    mailbus_code_t code = mb_db_integer(
+        db, "SELECT count(*) > 0 AND NOT sum(name = 'mailbus_inbox') FROM sqlite_master", &foreign,
+        error);
+    if (code == MAILBUS_OK && foreign > 0) {
+        code = mailbus_fail(error, MAILBUS_EINVAL,
+                            "%s is a database of another kind: set state.path to a file that only "
+                            "this program uses",
+                            path);
+    }
+    return code;
+}
+
 mailbus_code_t store_open(const char *path, const char *schema, store_t **ret_self,
                           bool *ret_unclean, const char **ret_warning, mailbus_error_t *error)
 {
@@ -108,6 +124,9 @@ mailbus_code_t store_open(const char *path, const char *schema, store_t **ret_se
         self == NULL
             ? mailbus_fail(error, MAILBUS_ENOMEM, "no memory for the state file")
             : mb_db_open_writer(path, &options, &self->db, &self->lock, ret_warning, error);
+    if (code == MAILBUS_OK) {
+        code = refuse_foreign(self->db, path, error);
+    }
     if (code == MAILBUS_OK) {
         /* Debian's build overwrites what is deleted; here that would be a second write of every
          * event. FAST does it where it costs nothing. */
@@ -166,7 +185,12 @@ mailbus_code_t store_begin(store_t *self, mailbus_error_t *error)
 
 mailbus_code_t store_commit(store_t *self, mailbus_error_t *error)
 {
-    return mb_db_run(self->statements[COMMIT], error);
+    mailbus_code_t code = mb_db_run(self->statements[COMMIT], error);
+    if (code == MAILBUS_EIO && (sqlite3_errcode(self->db) & 0xff) == SQLITE_CONSTRAINT) {
+        return mailbus_fail(error, MAILBUS_EINVAL, "what was written contradicts itself: %s",
+                            sqlite3_errmsg(self->db)); /* the subscriber's tables, not the disk */
+    }
+    return code;
 }
 
 void store_rollback(store_t *self)

@@ -39,6 +39,7 @@ void store_close(store_t **self_p, bool clean);
 sqlite3 *store_db(store_t *self);
 
 MAILBUS_MUST_USE mailbus_code_t store_begin(store_t *self, mailbus_error_t *error);
+/* EINVAL: a deferred constraint of the subscriber's tables does not hold. */
 MAILBUS_MUST_USE mailbus_code_t store_commit(store_t *self, mailbus_error_t *error);
 void store_rollback(store_t *self); /* takes a transaction that SQLite ended already */
 
