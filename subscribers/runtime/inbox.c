@@ -55,6 +55,30 @@ void inbox_held_remove(inbox_t *self, int64_t number)
     }
 }
 
+mailbus_code_t inbox_trim_dead(inbox_t *self, int64_t more, int64_t *ret_dropped,
+                               mailbus_error_t *error)
+{
+    int64_t most = self->options.max_dead;
+    pthread_mutex_lock(&self->window_lock);
+    int64_t dead = self->dead;
+    pthread_mutex_unlock(&self->window_lock);
+    *ret_dropped = 0;
+    return most == 0 || dead + more <= most
+               ? MAILBUS_OK
+               : store_trim_dead(self->store, most, ret_dropped, error);
+}
+
+void inbox_dead_dropped(inbox_t *self, int64_t dropped)
+{
+    if (dropped > 0) {
+        self->dead -= dropped;
+        mb_metric_add(self->dead_dropped, (uint64_t)dropped);
+        mb_log(self->log, MB_ERROR, "inbox",
+               "too many dead letters: the oldest are thrown away (dead.max_events)",
+               MB_I("dropped", dropped), MB_I("kept", self->dead));
+    }
+}
+
 /* --- open and close ----------------------------------------------------------------------------
  */
 
@@ -66,6 +90,8 @@ static void register_metrics(inbox_t *self, mb_metrics_t *metrics)
                                  "Size of the frames of these events");
     self->dead_gauge =
         mb_gauge(metrics, "mailbus_subscriber_dead_letters", "", "Events that were set aside");
+    self->dead_dropped = mb_counter(metrics, "mailbus_subscriber_dead_letters_dropped_total", "",
+                                    "Dead letters thrown away because there were too many");
     self->commits = mb_counter(metrics, "mailbus_subscriber_commits_total", "",
                                "Transactions written to the state file");
     self->commit_errors = mb_counter(metrics, "mailbus_subscriber_commit_errors_total", "",
@@ -98,6 +124,30 @@ static mailbus_code_t recover(inbox_t *self, bool unclean, int64_t now_ms, mailb
         self->rows = counts.rows;
         self->bytes = counts.bytes;
         self->dead = counts.dead;
+        inbox_publish_counts(self);
+    }
+    return code;
+}
+
+typedef struct {
+    inbox_t *inbox;
+    int64_t dropped;
+} dead_trim_t;
+
+static mailbus_code_t trim_dead(store_t *store, void *arg, mailbus_error_t *error)
+{
+    dead_trim_t *trim = arg;
+    (void)store;
+    return inbox_trim_dead(trim->inbox, 0, &trim->dropped, error);
+}
+
+/* The limit may be a lower one than last time. */
+static mailbus_code_t trim_at_start(inbox_t *self, mailbus_error_t *error)
+{
+    dead_trim_t trim = {.inbox = self};
+    mailbus_code_t code = inbox_with_store(self, trim_dead, &trim, error);
+    if (code == MAILBUS_OK) {
+        inbox_dead_dropped(self, trim.dropped);
         inbox_publish_counts(self);
     }
     return code;
@@ -137,6 +187,9 @@ mailbus_code_t inbox_open(const inbox_options_t *options, mb_metrics_t *metrics,
     }
     if (code == MAILBUS_OK) {
         code = recover(self, unclean, now_ms, error);
+    }
+    if (code == MAILBUS_OK) {
+        code = trim_at_start(self, error);
     }
     if (code == MAILBUS_OK) {
         *ret_self = self;

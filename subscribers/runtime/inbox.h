@@ -21,6 +21,7 @@ typedef struct {
     int64_t max_events;   /* rows: at this many the bus thread pauses */
     int64_t max_bytes;    /* of their frames: as above */
     int64_t max_crashes;  /* see store_recover; 0: no limit */
+    int64_t max_dead;     /* dead letters; beyond it the oldest are dropped; 0: no limit */
     size_t window_events; /* most untried events in memory; 0: 1024 */
     size_t window_bytes;  /* and bytes of their frames; 0: 32 MiB */
 } inbox_options_t;

@@ -73,6 +73,7 @@ struct inbox {
     mb_metric_t *rows_gauge;
     mb_metric_t *bytes_gauge;
     mb_metric_t *dead_gauge;
+    mb_metric_t *dead_dropped;
     mb_metric_t *commits;
     mb_metric_t *commit_errors;
 };
@@ -85,6 +86,12 @@ void inbox_notes_free(inbox_note_t *notes);
 /* With the window locked. */
 void inbox_publish_counts(inbox_t *self);
 void inbox_held_remove(inbox_t *self, int64_t number);
+/* With the store locked, in a transaction: keep the dead letters within their limit once `more` of
+ * them are added to those that are counted. *ret_dropped: how many were thrown away;
+ * inbox_dead_dropped tells it once that is on disk. */
+MAILBUS_MUST_USE mailbus_code_t inbox_trim_dead(inbox_t *self, int64_t more, int64_t *ret_dropped,
+                                                mailbus_error_t *error);
+void inbox_dead_dropped(inbox_t *self, int64_t dropped); /* with the window locked */
 /* With the store locked. A failure is remembered for readiness; EIO breaks the inbox for good. */
 void inbox_wrote(inbox_t *self, mailbus_code_t code, const mailbus_error_t *error);
 /* EIO where the disk has failed once: after a failed sync the page cache lies, and what is written

@@ -44,9 +44,21 @@ static mailbus_code_t write_note(inbox_t *self, const inbox_note_t *note, mailbu
     return MAILBUS_EINVAL;
 }
 
+static mailbus_code_t write_notes(inbox_t *self, const inbox_note_t *notes, int64_t *ret_dropped,
+                                  mailbus_error_t *error)
+{
+    mailbus_code_t code = MAILBUS_OK;
+    int64_t dead = 0;
+    for (; code == MAILBUS_OK && notes != NULL; notes = notes->next) {
+        code = write_note(self, notes, error);
+        dead += notes->end == INBOX_DEAD;
+    }
+    return code != MAILBUS_OK || dead == 0 ? code : inbox_trim_dead(self, dead, ret_dropped, error);
+}
+
 static mailbus_code_t write_all(inbox_t *self, const inbox_note_t *notes,
                                 const inbox_arrival_t *arrivals, size_t count, const char *gap,
-                                int64_t now_ms, mailbus_error_t *error)
+                                int64_t now_ms, int64_t *ret_dropped, mailbus_error_t *error)
 {
     mailbus_code_t code = inbox_usable(self, error);
     if (code == MAILBUS_OK) {
@@ -56,8 +68,8 @@ static mailbus_code_t write_all(inbox_t *self, const inbox_note_t *notes,
         code = store_insert(self->store, self->next_number + (int64_t)i, arrivals[i].event,
                             arrivals[i].header, arrivals[i].header_size, now_ms, error);
     }
-    for (; code == MAILBUS_OK && notes != NULL; notes = notes->next) {
-        code = write_note(self, notes, error);
+    if (code == MAILBUS_OK) {
+        code = write_notes(self, notes, ret_dropped, error);
     }
     if (code == MAILBUS_OK && gap != NULL) {
         code = store_set(self->store, "gap", gap, error);
@@ -157,13 +169,15 @@ static mailbus_code_t commit_all(inbox_t *self, inbox_arrival_t *arrivals, size_
     for (size_t i = 0; items != NULL && i < count; i++) {
         items[i] = malloc(sizeof(inbox_item_t));
     }
-    mailbus_code_t code = items == NULL
-                              ? mailbus_fail(&own, MAILBUS_ENOMEM, "no memory to take events in")
-                              : write_all(self, notes, arrivals, count, gap, now_ms, &own);
+    int64_t dropped = 0;
+    mailbus_code_t code =
+        items == NULL ? mailbus_fail(&own, MAILBUS_ENOMEM, "no memory to take events in")
+                      : write_all(self, notes, arrivals, count, gap, now_ms, &dropped, &own);
     inbox_wrote(self, code, &own);
     if (code == MAILBUS_OK) {
         pthread_mutex_lock(&self->window_lock);
         notes_written(self, notes);
+        inbox_dead_dropped(self, dropped);
         arrivals_written(self, arrivals, items, count, now_ms);
         inbox_publish_counts(self);
         pthread_cond_broadcast(&self->ready);

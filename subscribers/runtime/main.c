@@ -111,6 +111,7 @@ static mailbus_code_t open_inbox(program_t *self, mailbus_error_t *error)
         .max_events = runtime_integer(runtime, "inbox.max_events"),
         .max_bytes = runtime_integer(runtime, "inbox.max_size"),
         .max_crashes = runtime_integer(runtime, "retry.max_crashes"),
+        .max_dead = runtime_integer(runtime, "dead.max_events"),
     };
     mailbus_code_t code = inbox_open(&options, runtime->metrics, runtime->log, mb_clock_wall_ms(),
                                      &runtime->inbox, error);

@@ -41,6 +41,7 @@ enum {
     REMOVE,
     RETRY,
     BURY,
+    TRIM,
     MARK,
     FRESH,
     DUE,
@@ -60,6 +61,9 @@ static const char *const SQL[STATEMENTS] = {
     [BURY] = "INSERT INTO mailbus_dead(sequence,id,topic,header,body,first,attempts,crashes,reason,"
              "set_aside) SELECT sequence,id,topic,header,body,first,?2,crashes,?3,?4"
              " FROM mailbus_inbox WHERE number=?1",
+    /* The count walks the index over the ids, not the frames. */
+    [TRIM] = "DELETE FROM mailbus_dead WHERE number IN (SELECT number FROM mailbus_dead"
+             " ORDER BY number LIMIT max(0,(SELECT count(*) FROM mailbus_dead)-?1))",
     [MARK] = "UPDATE mailbus_inbox SET in_hand=1 WHERE number=?1",
     [FRESH] = "SELECT number FROM mailbus_inbox WHERE number>?1 AND due=0 ORDER BY number LIMIT ?2",
     [DUE] = "SELECT number,due FROM mailbus_inbox WHERE due>0 ORDER BY due LIMIT ?1",
@@ -246,6 +250,17 @@ mailbus_code_t store_bury(store_t *self, int64_t number, unsigned attempts, cons
     sqlite3_bind_int64(bury, 4, now_ms);
     mailbus_code_t code = mb_db_run(bury, error);
     return code != MAILBUS_OK ? code : store_remove(self, number, error);
+}
+
+mailbus_code_t store_trim_dead(store_t *self, int64_t most, int64_t *ret_dropped,
+                               mailbus_error_t *error)
+{
+    sqlite3_bind_int64(self->statements[TRIM], 1, most);
+    mailbus_code_t code = mb_db_run(self->statements[TRIM], error);
+    if (code == MAILBUS_OK) {
+        *ret_dropped = sqlite3_changes64(self->db);
+    }
+    return code;
 }
 
 mailbus_code_t store_mark(store_t *self, int64_t number, mailbus_error_t *error)

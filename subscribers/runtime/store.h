@@ -57,6 +57,9 @@ MAILBUS_MUST_USE mailbus_code_t store_retry(store_t *self, int64_t number, unsig
 MAILBUS_MUST_USE mailbus_code_t store_bury(store_t *self, int64_t number, unsigned attempts,
                                            const char *reason, int64_t now_ms,
                                            mailbus_error_t *error);
+/* Throw away the oldest dead letters beyond `most` of them; *ret_dropped: how many. */
+MAILBUS_MUST_USE mailbus_code_t store_trim_dead(store_t *self, int64_t most, int64_t *ret_dropped,
+                                                mailbus_error_t *error);
 /* Note that a handler has it in hand; store_recover counts what a crash left so. */
 MAILBUS_MUST_USE mailbus_code_t store_mark(store_t *self, int64_t number, mailbus_error_t *error);
 /* After an unclean end: events that were in hand have one crash more; those with `max_crashes` (0:

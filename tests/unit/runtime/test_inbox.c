@@ -376,6 +376,65 @@ static void test_a_dead_letter_can_come_back_and_be_dropped(void **state)
     assert_int_equal(inbox_rows(world->inbox), 0);
 }
 
+static mailbus_code_t read_dead(store_t *store, void *arg, mailbus_error_t *error)
+{
+    int64_t *found = arg;
+    mailbus_code_t code = mb_db_integer(
+        store_db(store), "SELECT coalesce(min(sequence),0) FROM mailbus_dead", &found[0], error);
+    return code != MAILBUS_OK ? code
+                              : mb_db_integer(store_db(store), "SELECT count(*) FROM mailbus_dead",
+                                              &found[1], error);
+}
+
+static void expect_dead(world_t *world, int64_t first, int64_t count, uint64_t dropped)
+{
+    int64_t found[2] = {-1, -1};
+    assert_int_equal(inbox_with_store(world->inbox, read_dead, found, NULL), MAILBUS_OK);
+    assert_int_equal(found[0], first);
+    assert_int_equal(found[1], count);
+    assert_int_equal(mb_metric_value(mb_counter(
+                         world->metrics, "mailbus_subscriber_dead_letters_dropped_total", "", "")),
+                     dropped);
+    assert_int_equal(
+        mb_metric_value(mb_gauge(world->metrics, "mailbus_subscriber_dead_letters", "", "")),
+        count);
+}
+
+static void test_of_too_many_dead_letters_the_oldest_go(void **state)
+{
+    world_t *world = *state;
+    world_close(world, true);
+    world->options.max_dead = 5;
+    world_open(world);
+    take_in_many(world, 1, 12);
+    for (int i = 0; i < 5; i++) {
+        finish(world, inbox_next(world->inbox), INBOX_DEAD, 0);
+    }
+    flush(world);
+    expect_dead(world, 1, 5, 0);
+    for (int i = 0; i < 3; i++) {
+        finish(world, inbox_next(world->inbox), INBOX_DEAD, 0);
+    }
+    flush(world);
+    expect_dead(world, 4, 5, 3);
+    assert_int_equal(inbox_dead_drop(world->inbox, 6, NULL), MAILBUS_OK);
+    finish(world, inbox_next(world->inbox), INBOX_DEAD, 0);
+    flush(world);
+    expect_dead(world, 4, 5, 3);
+    world_close(world, true);
+    world->options.max_dead = 2; /* a lower limit counts from the start */
+    world_open(world);
+    expect_dead(world, 8, 2, 3);
+    world_close(world, true);
+    world->options.max_dead = 0;
+    world_open(world);
+    for (int i = 0; i < 3; i++) {
+        finish(world, inbox_next(world->inbox), INBOX_DEAD, 0);
+    }
+    flush(world);
+    expect_dead(world, 8, 5, 0);
+}
+
 static void test_an_event_in_hand_at_every_crash_ends_as_a_dead_letter(void **state)
 {
     world_t *world = *state;
@@ -444,6 +503,7 @@ int main(void)
         WITH_WORLD(test_retries_come_when_due_also_after_a_restart),
         WITH_WORLD(test_many_retries_at_once_are_each_handed_out_once),
         WITH_WORLD(test_a_dead_letter_can_come_back_and_be_dropped),
+        WITH_WORLD(test_of_too_many_dead_letters_the_oldest_go),
         WITH_WORLD(test_an_event_in_hand_at_every_crash_ends_as_a_dead_letter),
         WITH_WORLD(test_after_an_orderly_stop_nothing_is_marked),
         WITH_WORLD(test_full_is_full_until_a_tenth_is_free),
