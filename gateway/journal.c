@@ -183,6 +183,16 @@ void journal_close(journal_t **self_p)
     free(self);
 }
 
+/* Under the lock. */
+static bool has_room(const journal_t *self, const event_t *event)
+{
+    if (self->count == 0) {
+        return true;
+    }
+    return self->count < self->options.queue_events && self->bytes <= JOURNAL_QUEUE_BYTES &&
+           event->body_size <= JOURNAL_QUEUE_BYTES - self->bytes;
+}
+
 mailbus_code_t journal_submit(journal_t *self, event_t *event, journal_done_fn *done, void *arg)
 {
     assert(event->topic != NULL && event->id != NULL && event->source != NULL);
@@ -194,7 +204,7 @@ mailbus_code_t journal_submit(journal_t *self, event_t *event, journal_done_fn *
         code = MAILBUS_ESTOPPED;
     } else if (self->refuse != MAILBUS_OK) {
         code = self->refuse;
-    } else if (self->count == self->options.queue_events) {
+    } else if (!has_room(self, event)) {
         code = MAILBUS_EFULL;
     } else {
         size_t place = self->first + self->count;
@@ -203,6 +213,7 @@ mailbus_code_t journal_submit(journal_t *self, event_t *event, journal_done_fn *
         }
         self->queue[place] = (journal_entry_t){.event = event, .done = done, .arg = arg};
         self->count++;
+        self->bytes += event->body_size;
         wake = self->asleep;
         self->asleep = false;
     }

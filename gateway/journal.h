@@ -13,6 +13,12 @@
 #include "mailbus/replay.h"
 #include "metrics.h"
 
+/* Bytes of bodies that wait for a batch, whatever journal.queue says: twice the usual body budget.
+ * A body leaves that budget when its sender is answered, and while the disk hangs senders are
+ * answered 503 and send again: without a bound here each round would leave another budget's worth
+ * behind. One event always fits. */
+#define JOURNAL_QUEUE_BYTES ((size_t)128 * 1024 * 1024)
+
 typedef struct journal journal_t;
 typedef struct journal_reader journal_reader_t;
 

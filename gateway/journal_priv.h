@@ -60,6 +60,7 @@ struct journal {
     journal_entry_t *queue; /* a ring of options.queue_events */
     size_t first;
     size_t count;
+    size_t bytes;               /* of the bodies in it */
     journal_waiting_t *rejects; /* oldest first */
     journal_waiting_t **rejects_end;
     size_t rejects_count;

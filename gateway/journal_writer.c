@@ -51,6 +51,9 @@ static void take_events(journal_t *self)
     memcpy(self->batch + straight, self->queue, (count - straight) * sizeof *self->batch);
     self->first = (self->first + count) % self->options.queue_events;
     self->count -= count;
+    for (size_t i = 0; i < count; i++) {
+        self->bytes -= self->batch[i].event->body_size;
+    }
     self->batch_count = count;
 }
 

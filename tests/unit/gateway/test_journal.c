@@ -223,6 +223,33 @@ static void test_a_full_queue_refuses_and_takes_again_later(void **state)
     expect(f, QUEUE, JOURNAL_STORED, QUEUE + 1);
 }
 
+/* With a disk that hangs, senders are answered 503 after a while and send again: what waits must
+ * not grow by another load of large bodies each time. */
+static void test_large_bodies_fill_the_queue_before_their_number_does(void **state)
+{
+    fixture_t *f = *state;
+    const size_t size = (size_t)8 * 1024 * 1024;
+    char *body = calloc(1, size);
+    assert_non_null(body);
+    mailbus_code_t code = MAILBUS_OK;
+    size_t accepted = 0;
+    while (code == MAILBUS_OK && accepted < 100) {
+        char id[16];
+        snprintf(id, sizeof id, "e%zu", accepted);
+        code = journal_desk_submit(f->desk, f->journal, "t", id, body, size);
+        accepted += code == MAILBUS_OK;
+    }
+    assert_int_equal(code, MAILBUS_EFULL);
+    assert_int_equal(accepted, JOURNAL_QUEUE_BYTES / size);
+    start(f);
+    for (size_t i = 0; i < accepted; i++) {
+        expect(f, i, JOURNAL_STORED, i + 1);
+    }
+    assert_int_equal(journal_desk_submit(f->desk, f->journal, "t", "more", body, size), MAILBUS_OK);
+    expect(f, accepted, JOURNAL_STORED, accepted + 1);
+    free(body);
+}
+
 static void test_stopping_commits_what_waits_and_refuses_what_comes(void **state)
 {
     fixture_t *f = *state;
@@ -655,6 +682,7 @@ int main(void)
         BOTH(test_a_later_duplicate_is_answered_and_not_published),
         BOTH(test_a_duplicate_with_another_body_is_told),
         BOTH(test_a_full_queue_refuses_and_takes_again_later),
+        BOTH(test_large_bodies_fill_the_queue_before_their_number_does),
         BOTH(test_stopping_commits_what_waits_and_refuses_what_comes),
         BOTH(test_a_journal_that_never_ran_answers_with_failure),
         BOTH(test_a_topic_too_many_fails_alone),
