@@ -138,6 +138,8 @@ mailbus_code_t peer_wait(peer_t *self, short events, int signal_fd, int wait_ms,
     };
     while (true) {
         int64_t left = end - mb_clock_monotonic_ms();
+        /* A socket takes messages for a peer that is not there; sending waits until one is. */
+        items[0].events = (events & ZMQ_POLLOUT) != 0 && !self->shaken ? 0 : events;
         if (zmq_poll(items, 3, left > 0 ? (long)left : 0) < 0 && zmq_errno() != EINTR) {
             return mb_socket_fail(error, "can't wait");
         }
@@ -145,7 +147,7 @@ mailbus_code_t peer_wait(peer_t *self, short events, int signal_fd, int wait_ms,
             return mailbus_fail(error, MAILBUS_ESTOPPED, "stopped");
         }
         read_monitor(self);
-        if ((items[0].revents & events) != 0) {
+        if ((items[0].revents & items[0].events) != 0) {
             return MAILBUS_OK;
         }
         if (is_refused(self)) {

@@ -120,8 +120,7 @@ mailbus_code_t mb_socket_new_client(void *context, int type, const mb_socket_opt
     }
     bool ok = set_common(socket, options) && set_int(socket, ZMQ_RECONNECT_IVL, RECONNECT_MS) &&
               set_int(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS) &&
-              set_int(socket, ZMQ_CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS) &&
-              set_int(socket, ZMQ_IMMEDIATE, 1);
+              set_int(socket, ZMQ_CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS);
     if (ok && options->own != NULL) {
         ok = set_curve_client(socket, options->own, options->server_key);
     }

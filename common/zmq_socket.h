@@ -24,7 +24,11 @@ typedef struct {
 MAILBUS_MUST_USE mailbus_code_t mb_socket_new_server(void *context, int type,
                                                      const mb_socket_options_t *options,
                                                      void **ret_socket, mailbus_error_t *error);
-/* As above for the connecting side: reconnect 500 ms up to 30 s, ZMQ_IMMEDIATE. */
+/* As above for the connecting side: reconnect 500 ms up to 30 s. Not ZMQ_IMMEDIATE: with it libzmq
+ * 4.3.4 throws away at a reconnect what was received and not yet read, and aborts the process where
+ * a message was half read (hiccuped in its socket_base.cpp ends the pipe, fq.cpp asserts). So a
+ * socket takes messages for a peer that is not there yet; who doesn't want that looks at the
+ * monitor before sending. */
 MAILBUS_MUST_USE mailbus_code_t mb_socket_new_client(void *context, int type,
                                                      const mb_socket_options_t *options,
                                                      void **ret_socket, mailbus_error_t *error);

@@ -220,8 +220,8 @@ void bus_commit(bus_t *self, int64_t now_ms)
 /* --- the thread ---------------------------------------------------------------------------------
  */
 
-/* True where a connection was lost. */
-static bool read_monitor(bus_t *self, mb_monitor_t *monitor, const char *endpoint)
+/* True where a connection was lost. `up` says whether there is one. */
+static bool read_monitor(bus_t *self, mb_monitor_t *monitor, const char *endpoint, bool *up)
 {
     bool lost = false;
     mb_monitor_event_t event;
@@ -233,11 +233,11 @@ static bool read_monitor(bus_t *self, mb_monitor_t *monitor, const char *endpoin
                    "this program's key allowed there?",
                    MB_S("endpoint", endpoint), MB_S("failed", mb_monitor_failure(event.event)));
         } else {
-            bool up = event.event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
-            mb_metric_move(self->connected, up ? 1 : -1);
-            mb_log(self->log, MB_INFO, "bus", up ? "connected" : "disconnected",
+            *up = event.event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+            mb_metric_move(self->connected, *up ? 1 : -1);
+            mb_log(self->log, MB_INFO, "bus", *up ? "connected" : "disconnected",
                    MB_S("endpoint", endpoint));
-            lost |= !up;
+            lost |= !*up;
         }
     }
     return lost;
@@ -311,8 +311,8 @@ static void turn(bus_t *self)
             /* EAGAIN: somebody was faster. It only wakes. */
         }
     }
-    read_monitor(self, self->sub_monitor, self->options.publish);
-    if (read_monitor(self, self->dealer_monitor, self->options.replay)) {
+    read_monitor(self, self->sub_monitor, self->options.publish, &self->sub_up);
+    if (read_monitor(self, self->dealer_monitor, self->options.replay, &self->dealer_up)) {
         bus_want(self, self->asked); /* whoever had the question is gone */
         bus_cancel(self);
     }

@@ -112,6 +112,7 @@ struct bus {
     mb_metric_t *head_gauge;
     mb_metric_t *cursor_gauge;
     mb_metric_t *lag_gauge;
+    bool sub_up, dealer_up; /* there is a connection */
     mb_metric_t *connected;
     mb_metric_t *refused;
 };

@@ -102,6 +102,10 @@ static mailbus_code_t encode_request(bus_t *self, bus_ask_t ask, mailbus_buf_t *
 
 static void send_request(bus_t *self, bus_ask_t ask, int64_t now_ms)
 {
+    if (!self->dealer_up) { /* the socket would keep it for whoever comes, long out of date */
+        self->ask_not_before_ms = now_ms + BUS_RETRY_MS;
+        return;
+    }
     mailbus_error_t error = {0};
     mailbus_buf_t json = MAILBUS_BUF_INIT;
     self->asked = ask;
@@ -116,8 +120,7 @@ static void send_request(bus_t *self, bus_ask_t ask, int64_t now_ms)
     }
     mailbus_buf_free(&json);
     if (code == MAILBUS_EAGAIN) {
-        /* Nobody there yet: readiness says so, and no failure is counted. */
-        bus_cancel(self);
+        bus_cancel(self); /* the gateway doesn't read: no failure of ours */
         self->ask_not_before_ms = now_ms + BUS_RETRY_MS;
         return;
     }

@@ -108,8 +108,7 @@ static mb_key_pair_t stranger(void)
     return pair;
 }
 
-/* True where the client can send within `timeout_ms` (ZMQ_IMMEDIATE: only over a completed
- * handshake) and the message arrives. */
+/* True where the client can send within `timeout_ms` and the message arrives. */
 static bool gets_in(fixture_t *self, void *client, int timeout_ms)
 {
     zmq_pollitem_t item = {.socket = client, .events = ZMQ_POLLOUT};

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -90,7 +91,7 @@ static void test_options_are_set(void **state)
     }
     assert_int_equal(option(self->client, ZMQ_RECONNECT_IVL), 500);
     assert_int_equal(option(self->client, ZMQ_RECONNECT_IVL_MAX), 30000);
-    assert_int_equal(option(self->client, ZMQ_IMMEDIATE), 1);
+    assert_int_equal(option(self->client, ZMQ_IMMEDIATE), 0); /* see zmq_socket.h */
 }
 
 static void test_endpoints_come_back_as_they_were_given(void **state)
@@ -266,15 +267,58 @@ static void test_answer_to_the_departed_is_an_error(void **state)
     assert_int_equal(mb_frame_send(self->server, "nobody", 6, true, NULL), MAILBUS_EAGAIN);
 }
 
-static void test_client_without_a_server_can_not_send(void **state)
+static void receive_text(void *socket, const char *text, bool more)
 {
+    zmq_msg_t frame;
+    zmq_msg_init(&frame);
+    assert_int_not_equal(zmq_msg_recv(&frame, socket, 0), -1);
+    assert_int_equal(zmq_msg_size(&frame), strlen(text));
+    assert_memory_equal(zmq_msg_data(&frame), text, strlen(text));
+    assert_int_equal(zmq_msg_more(&frame), more);
+    zmq_msg_close(&frame);
+}
+
+/* The server goes while the client has read the first frame of a message, and comes back: the rest
+ * of the message, and all that was received, is still there. With ZMQ_IMMEDIATE this aborts. */
+static void test_a_half_read_message_outlives_a_reconnect(void **state)
+{
+    enum { MESSAGES = 300 };
     fixture_t *self = *state;
-    assert_int_equal(mb_socket_new_client(self->context, ZMQ_DEALER, &small, &self->client, NULL),
-                     MAILBUS_OK);
-    char endpoint[256];
-    snprintf(endpoint, sizeof endpoint, "ipc://%s/nobody", self->folder);
-    assert_int_equal(mb_socket_connect(self->client, endpoint, NULL), MAILBUS_OK);
-    assert_int_equal(mb_frame_send(self->client, "x", 1, false, NULL), MAILBUS_EAGAIN);
+    join(self, ZMQ_XPUB, ZMQ_SUB);
+    assert_int_equal(zmq_setsockopt(self->client, ZMQ_RCVTIMEO, &(int){DEADLINE_MS}, sizeof(int)),
+                     0);
+    assert_int_equal(zmq_setsockopt(self->client, ZMQ_SUBSCRIBE, "", 0), 0);
+    assert_int_equal(zmq_setsockopt(self->server, ZMQ_RCVTIMEO, &(int){DEADLINE_MS}, sizeof(int)),
+                     0);
+    receive_text(self->server, "\1", false);
+    assert_int_equal(zmq_setsockopt(self->server, ZMQ_LINGER, &(int){DEADLINE_MS}, sizeof(int)), 0);
+    for (int i = 0; i < MESSAGES; i++) {
+        assert_int_equal(mb_frame_send(self->server, "a", 1, true, NULL), MAILBUS_OK);
+        assert_int_equal(mb_frame_send(self->server, "b", 1, true, NULL), MAILBUS_OK);
+        assert_int_equal(mb_frame_send(self->server, "c", 1, false, NULL), MAILBUS_OK);
+    }
+    receive_text(self->client, "a", true);
+    mb_socket_close(&self->server);
+    self->server = server_of(self, ZMQ_XPUB);
+    while (zmq_bind(self->server, self->endpoint) != 0) {
+        assert_int_equal(zmq_errno(), EADDRINUSE); /* until the old socket is gone */
+    }
+    assert_int_equal(zmq_setsockopt(self->server, ZMQ_RCVTIMEO, &(int){DEADLINE_MS}, sizeof(int)),
+                     0);
+    /* What happened to the connection reaches the client's socket when it is asked for its events;
+     * then it subscribes again. */
+    zmq_pollitem_t subscribed = {.socket = self->server, .events = ZMQ_POLLIN};
+    for (int tries = 0; tries < DEADLINE_MS / 10 && zmq_poll(&subscribed, 1, 10) == 0; tries++) {
+        (void)option(self->client, ZMQ_EVENTS);
+    }
+    receive_text(self->server, "\1", false);
+    receive_text(self->client, "b", true);
+    receive_text(self->client, "c", false);
+    for (int i = 1; i < MESSAGES; i++) {
+        receive_text(self->client, "a", true);
+        receive_text(self->client, "b", true);
+        receive_text(self->client, "c", false);
+    }
 }
 
 int main(void)
@@ -290,7 +334,7 @@ int main(void)
         TEST(test_too_many_frames_are_dropped_and_told),
         TEST(test_larger_than_allowed_never_arrives),
         TEST(test_answer_to_the_departed_is_an_error),
-        TEST(test_client_without_a_server_can_not_send),
+        TEST(test_a_half_read_message_outlives_a_reconnect),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
