@@ -112,6 +112,11 @@ class FakeGateway(threading.Thread):
         with self.lock:
             return self.journal.append(topic, body, **more)
 
+    def all_is_out(self):
+        """Every recorded event was published, or lost on the way."""
+        with self.lock:
+            return self._published == self.journal.head
+
     def replace(self, journal=None):
         """Another journal takes the place of this one."""
         with self.lock:

@@ -49,7 +49,7 @@ def recorded(path):
 
 def wait_recorded(recorder, count):
     database = recorder.folder / "mailbus-recorder.db"
-    wait_for(lambda: recorded(database) >= count, lambda: f"{count} events, {recorded(database)} are there:\n{recorder.tail()}", 120)
+    wait_for(lambda: recorded(database) >= count, lambda: f"{count} events, {recorded(database)} are there:\n{recorder.tail()}", 600)
 
 
 def fixed_addresses():

@@ -203,7 +203,7 @@ def test_errors_of_replay_are_asked_again(tmp_path):
         gateway.errors = [429, 500, 429]
         with recorder(tmp_path, gateway) as program:
             wanted = [gateway.record("message.received") for _ in range(10)]
-            wait_for(lambda: gateway.counts["lost"] > 10, "ten lost events")
+            wait_for(gateway.all_is_out, "ten lost events")
             gateway.errors = [500, 429]
             gateway.loss = 0.0
             wait_recorded(tmp_path, program, wanted)
