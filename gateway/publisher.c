@@ -27,9 +27,11 @@
  * are not published until the laggards have taken theirs or are disconnected. */
 #define IN_FLIGHT_MAX (256u * 1024 * 1024)
 
-/* Bytes of all prefixes that are subscribed to. libzmq keeps them in a tree of some 50 bytes a
- * byte, without a bound of its own. Honest subscribers need a few hundred; who asks for more makes
- * the publisher bind anew, which forgets them all (and honest ones subscribe again). */
+/* Bytes of all prefixes that were ever new since the socket was bound. libzmq keeps them in a tree
+ * of some 50 bytes a byte, without a bound of its own. Honest subscribers need a few hundred;
+ * beyond this the publisher binds anew, which forgets them all (and honest ones subscribe again).
+ * A cancellation gives nothing back: libzmq hands on those of prefixes that the peer never
+ * subscribed to as well, and nothing tells them apart. */
 #define SUBSCRIBED_BYTES_MAX (1024u * 1024)
 
 /* Events and inbound messages in one round, so that neither starves the other or the heads. */
@@ -55,8 +57,8 @@ struct publisher {
     gateway_socket_t *socket;
     gateway_account_t *account;
     mailbus_buf_t buffer;
-    size_t subscribed;       /* distinct prefixes */
-    size_t subscribed_bytes; /* of these */
+    size_t subscribed;       /* distinct prefixes, as far as peers are honest */
+    size_t subscribed_bytes; /* of all that were new since the socket was bound */
     int64_t heads_due_ms;
     bool heads_failed; /* said in the log */
 };
@@ -132,9 +134,8 @@ static void note_inbound(publisher_t *self, mb_message_t *message)
     if (data[0] == 1) {
         self->subscribed++;
         self->subscribed_bytes += size;
-    } else if (self->subscribed > 0 && self->subscribed_bytes >= size) {
+    } else if (self->subscribed > 0) {
         self->subscribed--;
-        self->subscribed_bytes -= size;
     }
     mb_metric_set(self->subscriptions, (int64_t)self->subscribed);
 }

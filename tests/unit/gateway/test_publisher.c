@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -302,6 +303,50 @@ static void test_too_many_subscriptions_are_forgotten_and_honest_ones_come_back(
     publisher_destroy(&publisher);
 }
 
+/* A frame of ZMTP 3.0: 1 and a prefix subscribes, 0 and a prefix cancels. */
+static bool send_subscription(int fd, uint8_t what, const char prefix[1000])
+{
+    uint8_t frame[9 + 1001] = {2, 0, 0, 0, 0, 0, 0, 1001 >> 8, 1001 & 255, what};
+    memcpy(frame + 10, prefix, 1000);
+    return send(fd, frame, sizeof frame, MSG_NOSIGNAL) == (ssize_t)sizeof frame;
+}
+
+/* A subscriber's connection, made by hand: libzmq's own would not send what follows. */
+static int shake_hands(const publisher_t *publisher)
+{
+    static const char greeting[64] = "\xff\0\0\0\0\0\0\0\0\x7f\3\0NULL";
+    static const char ready[] = "\4\x19\5READY\13Socket-Type\0\0\0\3SUB";
+    uint8_t answer[256];
+    int fd = fixture_tcp(publisher_endpoint(publisher));
+    assert_int_equal(send(fd, greeting, sizeof greeting, MSG_NOSIGNAL), sizeof greeting);
+    assert_int_equal(recv(fd, answer, sizeof greeting, MSG_WAITALL), sizeof greeting);
+    assert_int_equal(send(fd, ready, sizeof ready - 1, MSG_NOSIGNAL), sizeof ready - 1);
+    assert_int_equal(recv(fd, answer, 2, MSG_WAITALL), 2); /* READY: a short command, its size */
+    assert_int_equal(recv(fd, answer + 2, answer[1], MSG_WAITALL), answer[1]);
+    return fd;
+}
+
+/* libzmq hands on a cancellation of what the peer never subscribed to, as if it were one. */
+static void test_false_cancellations_make_no_room_for_subscriptions(void **state)
+{
+    fixture_t *fixture = *state;
+    publisher_t *publisher = publisher_with(fixture, "tcp://127.0.0.1:*", NEVER_MS, 1000, 1000);
+    mb_metric_t *rebinds =
+        fixture_counter(fixture, "mailbus_bus_rebinds_total", "socket=\"publisher\"");
+    const uint64_t before = mb_metric_value(rebinds);
+    int fd = shake_hands(publisher);
+    bool open = true; /* until the publisher cuts it */
+    for (int i = 0; i < 1500 && open; i++) {
+        char prefix[1000] = "";
+        char never[1000] = "never";
+        snprintf(prefix, sizeof prefix, "%d", i);
+        open = send_subscription(fd, 1, prefix) && send_subscription(fd, 0, never);
+    }
+    fixture_wait_least(rebinds, before + 1);
+    close(fd);
+    publisher_destroy(&publisher);
+}
+
 static void rebind_on(fixture_t *fixture, const char *endpoint)
 {
     publisher_t *publisher = publisher_with(fixture, endpoint, 20, 1000, 0);
@@ -404,6 +449,7 @@ int main(void)
         ON_FIXTURE(test_hostile_messages_are_ignored_and_events_go_on),
         ON_FIXTURE(test_a_failed_handshake_is_counted),
         ON_FIXTURE(test_too_many_subscriptions_are_forgotten_and_honest_ones_come_back),
+        ON_FIXTURE(test_false_cancellations_make_no_room_for_subscriptions),
         ON_FIXTURE(test_a_rebind_keeps_the_endpoint),
         ON_FIXTURE(test_a_rebind_keeps_the_ipc_file),
         ON_FIXTURE(test_events_wait_for_the_end_of_a_rebind),
