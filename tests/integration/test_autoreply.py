@@ -208,6 +208,18 @@ def test_one_answer_per_sender_also_after_a_restart_and_for_many_workers(post):
     assert len(post.sim.sent()) == 2
 
 
+def test_limits_and_the_note_are_one_step_among_many_workers(post):
+    """All mails wait before the program starts, so that sixteen workers decide about the same sender at the same time.
+    Whoever lets the store go between reading the limits and writing the answer down answers some of them twice."""
+    senders = [f"sender{number}@example.com" for number in range(10)]
+    events = [post.mail(from_=sender) for sender in senders for _ in range(8)]
+    with post.autoreply(workers=16) as program:
+        history = post.wait_history(*events, program=program)
+        program.stop()
+    assert sorted(history[event][0] for event in events) == ["answered"] * 10 + ["silent"] * 70
+    assert {who: len(texts) for who, texts in answers(post.sim).items()} == {sender: 1 for sender in senders}
+
+
 def test_the_ceiling_per_minute_waits_and_loses_nothing(post):
     with post.autoreply(reply__per_minute=3, workers=1) as program:
         events = [post.mail() for _ in range(4)]
