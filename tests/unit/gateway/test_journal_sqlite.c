@@ -369,6 +369,9 @@ static void test_the_file_stays_near_its_wanted_size(void **state)
     /* A thousand events stay whatever the size: 3000 bodies can go, and their pages come back. */
     assert_true(journal_metric_reaches(
         mb_counter(f->metrics, "mailbus_journal_pruned_bodies_total", "", ""), 3000));
+    /* That is not small enough, so ids go as well, the oldest first. */
+    assert_true(journal_metric_reaches(
+        mb_counter(f->metrics, "mailbus_journal_pruned_ids_total", "", ""), 1));
     submit(f, "t", "e0");
     expect(f, JOURNAL_STORED, 4001);
     stop(f);
