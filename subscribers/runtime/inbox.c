@@ -178,6 +178,7 @@ mailbus_code_t inbox_open(const inbox_options_t *options, mb_metrics_t *metrics,
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&self->ready, &attributes);
+    pthread_cond_init(&self->group_ended, NULL);
     pthread_condattr_destroy(&attributes);
     register_metrics(self, metrics);
     mailbus_code_t code =
@@ -229,6 +230,7 @@ void inbox_close(inbox_t **self_p, bool clean)
     pthread_mutex_destroy(&self->store_lock);
     pthread_mutex_destroy(&self->window_lock);
     pthread_cond_destroy(&self->ready);
+    pthread_cond_destroy(&self->group_ended);
     free(self);
 }
 

@@ -80,14 +80,16 @@ MAILBUS_MUST_USE mailbus_code_t inbox_mark(inbox_t *self, const inbox_item_t *it
 void inbox_finish(inbox_t *self, inbox_item_t **item_p, inbox_end_t end, unsigned attempts,
                   int64_t due_ms, const char *reason, int64_t now_ms);
 
-/* The store in a handler's hands: lock, and begin a transaction. */
+/* The store in a handler's hands: lock, and begin this handler's part of a transaction. */
 MAILBUS_MUST_USE mailbus_code_t inbox_store_begin(inbox_t *self, sqlite3 **ret_db,
                                                   mailbus_error_t *error);
-/* Commit and unlock; with `item` (may be NULL) its removal commits too. On failure it is rolled
- * back, and unlocked all the same. EIO also where the handler ended the transaction itself. */
+/* Commit and unlock; with `item` (may be NULL) its removal commits too. On disk when it returns OK;
+ * the sync may be shared with other handlers that come meanwhile. On failure it is rolled back, and
+ * unlocked all the same. EINVAL: a foreign key of the handler's leads nowhere; EAGAIN: the
+ * transaction was ended by the handler, or by SQLite after an error there. */
 MAILBUS_MUST_USE mailbus_code_t inbox_store_commit(inbox_t *self, const inbox_item_t *item,
                                                    mailbus_error_t *error);
-void inbox_store_rollback(inbox_t *self);
+void inbox_store_rollback(inbox_t *self); /* this handler's part alone */
 /* After inbox_store_commit with the item: it is gone from the file. Takes the item. */
 void inbox_gone(inbox_t *self, inbox_item_t **item_p);
 

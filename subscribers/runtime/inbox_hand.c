@@ -129,7 +129,7 @@ static void append(inbox_queue_t *to, inbox_queue_t *from)
 static mailbus_code_t refill_window(inbox_t *self, int64_t now_ms, mailbus_error_t *error)
 {
     int64_t held[INBOX_HELD_MAX];
-    pthread_mutex_lock(&self->store_lock);
+    inbox_store_lock(self);
     pthread_mutex_lock(&self->window_lock);
     size_t held_count = self->held_count;
     for (size_t i = 0; i < held_count; i++) {
@@ -164,7 +164,7 @@ static mailbus_code_t refill_window(inbox_t *self, int64_t now_ms, mailbus_error
     self->dead += refill.buried;
     inbox_publish_counts(self);
     pthread_mutex_unlock(&self->window_lock);
-    pthread_mutex_unlock(&self->store_lock);
+    inbox_store_unlock(self);
     return code;
 }
 

@@ -1,9 +1,11 @@
 /* What the files of the inbox share: inbox.c (open, close, questions), inbox_write.c (into the
- * file), inbox_hand.c (out to the workers), inbox_store.c (the store in a handler's hands). */
+ * file), inbox_hand.c (out to the workers), inbox_group.c (the store in a handler's hands),
+ * inbox_store.c (in anybody else's). */
 #ifndef RUNTIME_INBOX_INTERNAL_H
 #define RUNTIME_INBOX_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "inbox.h"
 
@@ -30,6 +32,8 @@ typedef struct inbox_note {
     char reason[]; /* "" for DONE */
 } inbox_note_t;
 
+typedef struct inbox_member inbox_member_t; /* inbox_group.c */
+
 typedef struct {
     inbox_item_t *first;
     inbox_item_t *last;
@@ -45,7 +49,11 @@ struct inbox {
 
     pthread_mutex_t store_lock;
     store_t *store;
-    int64_t next_number; /* of the next row */
+    int64_t next_number;       /* of the next row */
+    atomic_uint store_waiting; /* threads on their way into the lock */
+    inbox_member_t *members;   /* handlers whose parts wait for the commit */
+    unsigned parts;            /* begun in the open transaction */
+    pthread_cond_t group_ended;
 
     pthread_mutex_t window_lock; /* taken after store_lock where both are */
     pthread_cond_t ready;
@@ -82,6 +90,12 @@ void inbox_queue_push(inbox_queue_t *queue, inbox_item_t *item);
 inbox_item_t *inbox_queue_pop(inbox_queue_t *queue);
 void inbox_item_free(inbox_item_t **item_p);
 void inbox_notes_free(inbox_note_t *notes);
+
+/* inbox_group.c: the store, with no transaction open. What handlers had waiting is committed first.
+ * `until` by the wall clock; false: somebody kept it for so long. */
+void inbox_store_lock(inbox_t *self);
+bool inbox_store_lock_until(inbox_t *self, const struct timespec *until);
+void inbox_store_unlock(inbox_t *self);
 
 /* With the window locked. */
 void inbox_publish_counts(inbox_t *self);

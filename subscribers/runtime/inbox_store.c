@@ -1,52 +1,6 @@
-/* The store in other hands than the bus thread's: a handler's transaction, the dead letters. */
+/* The store in other hands than the bus thread's and a handler's: notes, dead letters. */
 #include "dead.h"
 #include "inbox_internal.h"
-
-mailbus_code_t inbox_store_begin(inbox_t *self, sqlite3 **ret_db, mailbus_error_t *error)
-{
-    pthread_mutex_lock(&self->store_lock);
-    mailbus_error_t own = {0};
-    mailbus_code_t code = inbox_usable(self, &own);
-    if (code == MAILBUS_OK) {
-        code = store_begin(self->store, &own);
-    }
-    if (code != MAILBUS_OK) {
-        inbox_wrote(self, code, &own);
-        pthread_mutex_unlock(&self->store_lock);
-        return mailbus_fail(error, code, "%s", own.text);
-    }
-    *ret_db = store_db(self->store);
-    return MAILBUS_OK;
-}
-
-mailbus_code_t inbox_store_commit(inbox_t *self, const inbox_item_t *item, mailbus_error_t *error)
-{
-    mailbus_error_t own = {0};
-    mailbus_code_t code = MAILBUS_OK;
-    bool transaction = sqlite3_get_autocommit(store_db(self->store)) == 0;
-    if (!transaction) {
-        /* SQLite rolled it back after a full disk, or the handler's own SQL ended it. */
-        code = mailbus_fail(error, MAILBUS_EAGAIN, "the transaction was ended before the handler");
-    } else {
-        code = item != NULL ? store_remove(self->store, item->row.number, &own) : MAILBUS_OK;
-        if (code == MAILBUS_OK) {
-            code = store_commit(self->store, &own);
-        }
-        if (code != MAILBUS_OK) {
-            store_rollback(self->store);
-            mailbus_fail(error, code, "%s", own.text);
-        }
-        inbox_wrote(self, code, &own);
-    }
-    pthread_mutex_unlock(&self->store_lock);
-    return code;
-}
-
-void inbox_store_rollback(inbox_t *self)
-{
-    store_rollback(self->store);
-    pthread_mutex_unlock(&self->store_lock);
-}
 
 void inbox_gone(inbox_t *self, inbox_item_t **item_p)
 {
@@ -95,9 +49,9 @@ mailbus_code_t inbox_with_store(inbox_t *self,
                                                      mailbus_error_t *error),
                                 void *arg, mailbus_error_t *error)
 {
-    pthread_mutex_lock(&self->store_lock);
+    inbox_store_lock(self);
     mailbus_code_t code = run(self, fn, arg, error);
-    pthread_mutex_unlock(&self->store_lock);
+    inbox_store_unlock(self);
     return code;
 }
 
@@ -123,7 +77,7 @@ static mailbus_code_t call_drop(store_t *store, void *arg, mailbus_error_t *erro
 mailbus_code_t inbox_dead_retry(inbox_t *self, int64_t number, int64_t now_ms,
                                 mailbus_error_t *error)
 {
-    pthread_mutex_lock(&self->store_lock);
+    inbox_store_lock(self);
     dead_call_t call = {.number = number, .row = self->next_number, .now_ms = now_ms};
     mailbus_code_t code = run(self, call_retry, &call, error);
     if (code == MAILBUS_OK) {
@@ -137,7 +91,7 @@ mailbus_code_t inbox_dead_retry(inbox_t *self, int64_t number, int64_t now_ms,
         pthread_cond_broadcast(&self->ready);
         pthread_mutex_unlock(&self->window_lock);
     }
-    pthread_mutex_unlock(&self->store_lock);
+    inbox_store_unlock(self);
     return code;
 }
 

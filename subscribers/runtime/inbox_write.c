@@ -199,9 +199,9 @@ static mailbus_code_t commit_all(inbox_t *self, inbox_arrival_t *arrivals, size_
 mailbus_code_t inbox_take_in(inbox_t *self, inbox_arrival_t *arrivals, size_t count,
                              const char *gap, int64_t now_ms, mailbus_error_t *error)
 {
-    pthread_mutex_lock(&self->store_lock);
+    inbox_store_lock(self);
     mailbus_code_t code = commit_all(self, arrivals, count, gap, now_ms, error);
-    pthread_mutex_unlock(&self->store_lock);
+    inbox_store_unlock(self);
     return code;
 }
 
@@ -216,11 +216,11 @@ mailbus_code_t inbox_flush(inbox_t *self, int64_t timeout_ms, int64_t now_ms,
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
-    if (pthread_mutex_timedlock(&self->store_lock, &until) != 0) {
+    if (!inbox_store_lock_until(self, &until)) {
         return mailbus_fail(error, MAILBUS_ETIMEOUT, "a handler keeps the store to itself");
     }
     mailbus_code_t code = commit_all(self, NULL, 0, NULL, now_ms, error);
-    pthread_mutex_unlock(&self->store_lock);
+    inbox_store_unlock(self);
     return code;
 }
 

@@ -50,6 +50,10 @@ enum {
     SET,
     BEGIN,
     COMMIT,
+    PART,
+    PART_END,
+    PART_UNDO,
+    HAS,
     STATEMENTS,
 };
 
@@ -73,6 +77,10 @@ static const char *const SQL[STATEMENTS] = {
             " ON CONFLICT(key) DO UPDATE SET value=excluded.value",
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
+    [PART] = "SAVEPOINT mailbus_part",
+    [PART_END] = "RELEASE mailbus_part",
+    [PART_UNDO] = "ROLLBACK TO mailbus_part",
+    [HAS] = "SELECT 1 FROM mailbus_inbox WHERE number=?1",
 };
 
 struct store {
@@ -202,6 +210,57 @@ void store_rollback(store_t *self)
     if (sqlite3_get_autocommit(self->db) == 0) {
         (void)sqlite3_exec(self->db, "ROLLBACK", NULL, NULL, NULL);
     }
+}
+
+bool store_is_open(store_t *self)
+{
+    return sqlite3_get_autocommit(self->db) == 0;
+}
+
+mailbus_code_t store_part_begin(store_t *self, mailbus_error_t *error)
+{
+    return mb_db_run(self->statements[PART], error);
+}
+
+mailbus_code_t store_part_end(store_t *self, mailbus_error_t *error)
+{
+    int open = 0;
+    int highest = 0;
+    /* RELEASE does not look at them, and at COMMIT nobody can tell any more whose they are. */
+    if (sqlite3_db_status(self->db, SQLITE_DBSTATUS_DEFERRED_FKS, &open, &highest, 0) ==
+            SQLITE_OK &&
+        open != 0) {
+        return mailbus_fail(error, MAILBUS_EINVAL,
+                            "what was written contradicts itself: a foreign key leads nowhere");
+    }
+    mailbus_code_t code = mb_db_run(self->statements[PART_END], error);
+    if (code == MAILBUS_EIO && (sqlite3_errcode(self->db) & 0xff) == SQLITE_ERROR) {
+        return mailbus_fail(error, MAILBUS_EAGAIN, "the transaction was ended before the handler");
+    }
+    return code;
+}
+
+void store_part_undo(store_t *self)
+{
+    if (store_is_open(self) && (mb_db_run(self->statements[PART_UNDO], NULL) != MAILBUS_OK ||
+                                mb_db_run(self->statements[PART_END], NULL) != MAILBUS_OK)) {
+        store_rollback(self);
+    }
+}
+
+mailbus_code_t store_has(store_t *self, int64_t number, bool *ret_has, mailbus_error_t *error)
+{
+    sqlite3_stmt *has = self->statements[HAS];
+    sqlite3_bind_int64(has, 1, number);
+    int step = sqlite3_step(has);
+    mailbus_code_t code = step == SQLITE_ROW || step == SQLITE_DONE
+                              ? MAILBUS_OK
+                              : mb_db_fail(self->db, error, "reading the inbox");
+    sqlite3_reset(has);
+    if (code == MAILBUS_OK) {
+        *ret_has = step == SQLITE_ROW;
+    }
+    return code;
 }
 
 mailbus_code_t store_insert(store_t *self, int64_t number, const mailbus_event_t *event,

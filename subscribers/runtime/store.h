@@ -42,6 +42,17 @@ MAILBUS_MUST_USE mailbus_code_t store_begin(store_t *self, mailbus_error_t *erro
 /* EINVAL: a deferred constraint of the subscriber's tables does not hold. */
 MAILBUS_MUST_USE mailbus_code_t store_commit(store_t *self, mailbus_error_t *error);
 void store_rollback(store_t *self); /* takes a transaction that SQLite ended already */
+bool store_is_open(store_t *self);  /* a transaction is open */
+/* One event's part of a transaction. The end is EINVAL where a deferred constraint does not hold,
+ * and EAGAIN where a statement is still running or the part is gone; what is there is still open.
+ * Undoing it takes the whole transaction along where it can't be undone alone: see store_is_open.
+ */
+MAILBUS_MUST_USE mailbus_code_t store_part_begin(store_t *self, mailbus_error_t *error);
+MAILBUS_MUST_USE mailbus_code_t store_part_end(store_t *self, mailbus_error_t *error);
+void store_part_undo(store_t *self);
+/* Whether a row is there. */
+MAILBUS_MUST_USE mailbus_code_t store_has(store_t *self, int64_t number, bool *ret_has,
+                                          mailbus_error_t *error);
 
 /* --- inbox; in a transaction of the caller's ----------------------------------------------------
  */

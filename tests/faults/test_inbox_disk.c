@@ -11,11 +11,11 @@
 
 #include <cmocka.h>
 
+#include "arrivals.h"
 #include "clock.h"
 #include "disk.h"
 #include "inbox.h"
 
-#define STREAM "11111111-1111-4111-8111-111111111111"
 #define SCHEMA                                                                                     \
     "CREATE TABLE IF NOT EXISTS notes(id TEXT NOT NULL) STRICT;"                                   \
     "CREATE TABLE IF NOT EXISTS parents(id INTEGER PRIMARY KEY) STRICT;"                           \
@@ -84,26 +84,7 @@ static int teardown(void **state)
 
 static mailbus_code_t take_in(world_t *world, uint64_t sequence)
 {
-    char id[32];
-    snprintf(id, sizeof id, "evt_%llu", (unsigned long long)sequence);
-    const mailbus_event_t event = {.topic = "message.received",
-                                   .id = id,
-                                   .source = "/agentmail",
-                                   .time = "2026-10-12T09:31:04.000Z",
-                                   .recorded_time = "2026-10-12T09:31:05.000Z",
-                                   .stream = STREAM,
-                                   .sequence = sequence,
-                                   .previous = sequence - 1};
-    mailbus_buf_t header = MAILBUS_BUF_INIT;
-    assert_int_equal(mailbus_header_encode(&event, &header, NULL), MAILBUS_OK);
-    inbox_arrival_t made = {.header = header.data, .header_size = header.size};
-    assert_int_equal(mailbus_event_decode(event.topic, strlen(event.topic), header.data,
-                                          header.size, "{}", 2, &made.event, NULL),
-                     MAILBUS_OK);
-    mailbus_code_t code = inbox_take_in(world->inbox, &made, 1, "gap", mb_clock_wall_ms(), NULL);
-    mailbus_event_free(&made.event);
-    mailbus_buf_free(&header);
-    return code;
+    return arrival_take_in(world->inbox, sequence, 10, "gap");
 }
 
 static void finish(world_t *world, inbox_item_t *item, inbox_end_t end)

@@ -4,6 +4,7 @@ import collections
 import hashlib
 import json
 import pathlib
+import random
 import sqlite3
 import time
 
@@ -102,7 +103,7 @@ def test_kill_minus_nine_at_any_point_loses_and_repeats_nothing(tmp_path):
         gateway.loss, gateway.page = 0.2, 20
         wanted = []
         points = ["inbox_before_commit:3", "task_in_hand:2", "task_handled:4", "task_before_commit:5",
-                  "task_after_commit:3", "inbox_before_commit:1"]
+                  "task_after_commit:3", "inbox_before_commit:1", "group_before_commit:2"]
         with recorder(tmp_path, gateway):
             pass  # the position is known, and stored
         for point in points:
@@ -111,6 +112,29 @@ def test_kill_minus_nine_at_any_point_loses_and_repeats_nothing(tmp_path):
                                  env={"MAILBUS_TEST_KILL": point})
             assert program.process.wait(60) == -9, program.tail()
         with recorder(tmp_path, gateway) as program:
+            wait_recorded(tmp_path, program, wanted)
+            program.stop()
+
+
+@pytest.mark.threads
+def test_kill_minus_nine_among_handlers_that_share_a_commit_keeps_each_effect_once(tmp_path):
+    settings = {"workers": 16, "record__retry": 3, "retry__first_pause": "20ms"}
+    chance = random.Random(11)
+    with FakeGateway(seed=11) as gateway:
+        with recorder(tmp_path, gateway):
+            pass  # the position is known, and stored
+        wanted = []
+        for number in range(12):
+            wanted += [gateway.record("message.received") for _ in range(300)]
+            env = {"MAILBUS_TEST_KILL": f"group_before_commit:{number + 1}"} if number % 2 else None
+            seen = len(recorded(tmp_path)) + chance.randint(1, 100)
+            # Ready first: a reader that opens the file at the same moment may find it being recovered, and lock it.
+            program = Subscriber("mailbus-recorder", tmp_path, gateway.bus(), ready=env is None, env=env, **settings)
+            if env is None:
+                wait_for(lambda: len(recorded(tmp_path)) >= seen, lambda: f"{seen} events:\n{program.tail()}")
+                program.kill()
+            assert program.process.wait(60) == -9, program.tail()
+        with recorder(tmp_path, gateway, **settings) as program:
             wait_recorded(tmp_path, program, wanted)
             program.stop()
 

@@ -11,11 +11,11 @@
 
 #include <cmocka.h>
 
+#include "arrivals.h"
 #include "clock.h"
 #include "dead.h"
 #include "inbox.h"
 
-#define STREAM "11111111-1111-4111-8111-111111111111"
 #define SCHEMA "CREATE TABLE IF NOT EXISTS notes(id TEXT NOT NULL) STRICT"
 
 typedef struct {
@@ -77,43 +77,9 @@ static int teardown(void **state)
     return 0;
 }
 
-static inbox_arrival_t arrival(uint64_t sequence, size_t body_size)
-{
-    char id[32];
-    snprintf(id, sizeof id, "evt_%llu", (unsigned long long)sequence);
-    char *body = calloc(1, body_size + 1);
-    memset(body, 'x', body_size);
-    const mailbus_event_t event = {.topic = "message.received",
-                                   .id = id,
-                                   .source = "/agentmail",
-                                   .time = "2026-10-12T09:31:04.000Z",
-                                   .recorded_time = "2026-10-12T09:31:05.000Z",
-                                   .stream = STREAM,
-                                   .sequence = sequence,
-                                   .previous = sequence - 1};
-    mailbus_buf_t header = MAILBUS_BUF_INIT;
-    assert_int_equal(mailbus_header_encode(&event, &header, NULL), MAILBUS_OK);
-    inbox_arrival_t made = {.header_size = header.size};
-    assert_int_equal(mailbus_event_decode(event.topic, strlen(event.topic), header.data,
-                                          header.size, body, body_size, &made.event, NULL),
-                     MAILBUS_OK);
-    made.header = mailbus_buf_take(&header, NULL);
-    free(body);
-    return made;
-}
-
-static void arrival_free(inbox_arrival_t *made)
-{
-    mailbus_event_free(&made->event);
-    free(made->header);
-}
-
 static mailbus_code_t take_in(world_t *world, uint64_t sequence, size_t body_size, const char *gap)
 {
-    inbox_arrival_t made = arrival(sequence, body_size);
-    mailbus_code_t code = inbox_take_in(world->inbox, &made, 1, gap, mb_clock_wall_ms(), NULL);
-    arrival_free(&made);
-    return code;
+    return arrival_take_in(world->inbox, sequence, body_size, gap);
 }
 
 static void take_in_many(world_t *world, uint64_t from, uint64_t to)

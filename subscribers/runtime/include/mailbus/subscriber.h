@@ -113,6 +113,7 @@ MAILBUS_EXPORT void mailbus_task_reason(mailbus_task_t *task, const char *format
 MAILBUS_EXPORT void mailbus_task_retry_after(mailbus_task_t *task, double seconds);
 /* The program's own database, inside a transaction that belongs to this event: it commits together
  * with the event's removal when the handler returns DONE, and is rolled back with RETRY and REJECT.
+ * Handlers that come at the same moment may share the commit; each is still rolled back alone.
  * From this call until the handler returns (or calls mailbus_task_commit) no other worker can
  * write: no network in between. Neither BEGIN, COMMIT nor ROLLBACK: the transaction is the
  * runtime's; and finalise what you prepare before the handler returns. Tables whose names begin
