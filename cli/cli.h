@@ -28,9 +28,9 @@ typedef struct {
  * `error` and is printed by main. ESTOPPED: the user ended it, no failure. */
 typedef struct {
     const char *name;
-    const char *synopsis;                /* what stands behind "mailbus " in help */
+    const char *synopsis;                /* its operands in the usage line, or NULL */
     const char *summary;                 /* one line */
-    const char *details;                 /* further lines of help, or "" */
+    const char *details;                 /* further lines of help, or NULL */
     const mb_setting_t *const *settings; /* tables, ends with NULL */
     const cli_option_t *options;
     mailbus_code_t (*run)(cli_t *cli, mailbus_error_t *error);

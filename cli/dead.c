@@ -340,11 +340,11 @@ static const cli_option_t options[] = {
 
 const cli_command_t cli_dead = {
     .name = "dead",
-    .synopsis = "dead list | show NUMBER | retry NUMBER… | drop NUMBER…",
+    .synopsis = "list | show NUMBER | retry NUMBER… | drop NUMBER…",
     .summary = "events that a subscriber set aside: look, try again, throw away",
     .details =
-        "  Whose is said with --name or --state. A program that runs holds its file: then it "
-        "is asked\n  through its admin listener, which its file names.",
+        "  Whose is said with --name or --state. A program that runs holds its file: then it is\n"
+        "  asked through its admin listener, which its file names.",
     .settings = settings,
     .options = options,
     .run = run,

@@ -175,7 +175,7 @@ static const cli_option_t options[] = {
 
 const cli_command_t cli_fetch = {
     .name = "fetch",
-    .synopsis = "fetch [TOPIC…]",
+    .synopsis = "[TOPIC…]",
     .summary = "events that the journal keeps, from the oldest on",
     .details = "  TOPIC is one (message.received) or all that begin so ('message.*').\n"
                "  Ends at what was the newest event when it began.",

@@ -5,9 +5,14 @@
 #include "cli.h"
 #include "keys.h"
 
-static const char *folder(cli_t *cli)
+static mailbus_code_t folder(cli_t *cli, const char **ret_dir, mailbus_error_t *error)
 {
-    return mb_settings_text(cli->settings, "bus.curve_dir");
+    const char *dir = mb_settings_text(cli->settings, "bus.curve_dir");
+    if (dir[0] == '\0') {
+        return cli_usage(cli, error, "which key folder? --dir FOLDER, or bus.curve_dir");
+    }
+    *ret_dir = dir;
+    return MAILBUS_OK;
 }
 
 static const char reload[] =
@@ -15,10 +20,13 @@ static const char reload[] =
 
 static mailbus_code_t new_key(cli_t *cli, mailbus_error_t *error)
 {
-    const char *dir = folder(cli);
+    const char *dir = NULL;
     const char *name = cli->operands[0];
     mb_key_pair_t server;
-    mailbus_code_t code = mb_keys_new(dir, name, error);
+    mailbus_code_t code = folder(cli, &dir, error);
+    if (code == MAILBUS_OK) {
+        code = mb_keys_new(dir, name, error);
+    }
     if (code != MAILBUS_OK) {
         return code;
     }
@@ -37,9 +45,13 @@ static mailbus_code_t new_key(cli_t *cli, mailbus_error_t *error)
 
 static mailbus_code_t list(cli_t *cli, mailbus_error_t *error)
 {
+    const char *dir = NULL;
     mb_key_client_t *clients = NULL;
     size_t count = 0;
-    mailbus_code_t code = mb_keys_list(folder(cli), &clients, &count, error);
+    mailbus_code_t code = folder(cli, &dir, error);
+    if (code == MAILBUS_OK) {
+        code = mb_keys_list(dir, &clients, &count, error);
+    }
     if (code != MAILBUS_OK) {
         return code;
     }
@@ -55,7 +67,11 @@ static mailbus_code_t list(cli_t *cli, mailbus_error_t *error)
 
 static mailbus_code_t allow(cli_t *cli, mailbus_error_t *error)
 {
-    mailbus_code_t code = mb_keys_allow(folder(cli), cli->operands[0], cli->operands[1], error);
+    const char *dir = NULL;
+    mailbus_code_t code = folder(cli, &dir, error);
+    if (code == MAILBUS_OK) {
+        code = mb_keys_allow(dir, cli->operands[0], cli->operands[1], error);
+    }
     if (code == MAILBUS_OK) {
         printf("%s is let in. %s", cli->operands[0], reload);
     }
@@ -64,7 +80,11 @@ static mailbus_code_t allow(cli_t *cli, mailbus_error_t *error)
 
 static mailbus_code_t revoke(cli_t *cli, mailbus_error_t *error)
 {
-    mailbus_code_t code = mb_keys_revoke(folder(cli), cli->operands[0], error);
+    const char *dir = NULL;
+    mailbus_code_t code = folder(cli, &dir, error);
+    if (code == MAILBUS_OK) {
+        code = mb_keys_revoke(dir, cli->operands[0], error);
+    }
     if (code == MAILBUS_OK) {
         printf("%s has no key any more. %s", cli->operands[0], reload);
     }
@@ -91,7 +111,7 @@ static const cli_option_t options[] = {
 
 const cli_command_t cli_keys = {
     .name = "keys",
-    .synopsis = "keys new NAME | list | allow NAME KEY | revoke NAME",
+    .synopsis = "new NAME | list | allow NAME KEY | revoke NAME",
     .summary = "keys of the encrypted bus: make, list, let in, take away",
     .details = "  new     makes a client's pair, and the gateway's where it is missing\n"
                "  list    names and public keys of those who are let in\n"

@@ -76,8 +76,13 @@ mailbus_code_t letters_open_file(const char *path, letters_t **ret_self, mailbus
 {
     struct stat status;
     if (stat(path, &status) != 0) { /* opening would make it */
-        return mailbus_fail(error, errno == ENOENT ? MAILBUS_ENOTFOUND : MAILBUS_EIO, "%s: %s",
-                            path, strerror(errno));
+        if (errno == ENOENT) {
+            return mailbus_fail(error, MAILBUS_ENOTFOUND,
+                                "there is no file %s: --state FILE says where the subscriber keeps "
+                                "its state (state.path)",
+                                path);
+        }
+        return mailbus_fail(error, MAILBUS_EIO, "%s: %s", path, strerror(errno));
     }
     letters_file_t *self = calloc(1, sizeof *self);
     if (self == NULL) {

@@ -56,13 +56,12 @@ mailbus_code_t options_read(options_t *self, const cli_command_t *command, int a
 {
     *self = (options_t){.settings = NULL};
     snprintf(self->program, sizeof self->program, "mailbus %s", command->name);
-    snprintf(self->summary, sizeof self->summary, "%s\n\n  mailbus %s%s%s", command->summary,
-             command->synopsis, command->details[0] != '\0' ? "\n\n" : "", command->details);
-    self->settings = mb_settings_new(self->program, self->summary, NULL);
+    self->settings = mb_settings_new(self->program, command->summary, NULL);
     self->arguments = calloc((size_t)argc + 2, sizeof *self->arguments);
     if (self->settings == NULL || self->arguments == NULL) {
         return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
     }
+    mb_settings_set_usage(self->settings, command->synopsis, command->details);
     for (const mb_setting_t *const *table = command->settings; *table != NULL; table++) {
         mailbus_code_t code = mb_settings_add(self->settings, *table, error);
         if (code != MAILBUS_OK) {

@@ -10,7 +10,6 @@ typedef struct {
     char **operands;  /* in `arguments` */
     size_t count;
     char program[32];
-    char summary[2048];
 } options_t;
 
 /* Read `argv` (argv[1] is the command's name). Whatever comes back, options_free is called after

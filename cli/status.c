@@ -218,9 +218,7 @@ static const cli_option_t options[] = {
 
 const cli_command_t cli_status = {
     .name = "status",
-    .synopsis = "status",
     .summary = "head, topics, rates, the oldest event kept",
-    .details = "",
     .settings = settings,
     .options = options,
     .run = run,

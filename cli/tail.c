@@ -414,7 +414,7 @@ static const cli_option_t options[] = {
 
 const cli_command_t cli_tail = {
     .name = "tail",
-    .synopsis = "tail [TOPIC…]",
+    .synopsis = "[TOPIC…]",
     .summary = "events as they come",
     .details = "  TOPIC is one (message.received) or all that begin so ('message.*').\n"
                "  What the bus loses is fetched: every event is shown, and shown once.",

@@ -251,10 +251,10 @@ static const cli_option_t options[] = {
 
 const cli_command_t cli_webhook = {
     .name = "webhook",
-    .synopsis = "webhook create --url URL | list | delete ID",
+    .synopsis = "create --url URL | list | delete ID",
     .summary = "webhooks at AgentMail: register, list, delete",
-    .details = "  create  registers URL and prints the secret, on a line of its own to standard "
-               "output\n"
+    .details = "  create registers URL and prints the secret, on a line of its own to standard "
+               "output.\n"
                "  The API key comes from AGENTMAIL_API_KEY, MAILBUS_API_KEY or "
                "MAILBUS_API_KEY_FILE.",
     .settings = settings,

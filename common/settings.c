@@ -26,6 +26,12 @@ mb_settings_t *mb_settings_new(const char *program, const char *summary, const m
     return self;
 }
 
+void mb_settings_set_usage(mb_settings_t *self, const char *synopsis, const char *details)
+{
+    self->synopsis = synopsis;
+    self->details = details;
+}
+
 /* Is `file` the name `key` with _file behind it? */
 static bool is_file_of(const char *file, const char *key)
 {

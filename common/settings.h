@@ -46,6 +46,9 @@ typedef struct mb_settings mb_settings_t;
 mb_settings_t *mb_settings_new(const char *program, const char *summary, const mb_setting_t *table);
 MAILBUS_MUST_USE mailbus_code_t mb_settings_add(mb_settings_t *self, const mb_setting_t *table,
                                                 mailbus_error_t *error);
+/* For --help: what stands between the program's name and its options ("[TOPIC…]"), and lines,
+ * printed as they are, below that. Lent; either may be NULL. */
+void mb_settings_set_usage(mb_settings_t *self, const char *synopsis, const char *details);
 void mb_settings_destroy(mb_settings_t **self_p);
 
 /* What the command line asked for. */

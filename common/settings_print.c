@@ -55,11 +55,26 @@ static void print_setting(const mb_setting_t *setting, FILE *out)
     print_wrapped(line, 0, HELP_INDENT, out);
 }
 
+/* A program without such a setting does not listen to SIGHUP: it ends by it. */
+static bool can_reload(const mb_settings_t *self)
+{
+    for (size_t at = 0; at < self->count; at++) {
+        if (self->table[at]->reload) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void mb_settings_print_help(const mb_settings_t *self, FILE *out)
 {
     fprintf(out, "%s %s\n", self->program, MAILBUS_VERSION);
     print_wrapped(self->summary, 0, 0, out);
-    fprintf(out, "\nusage: %s [OPTION…]\n\n", self->program);
+    fprintf(out, "\nusage: %s%s%s [OPTION…]\n\n", self->program, self->synopsis != NULL ? " " : "",
+            self->synopsis != NULL ? self->synopsis : "");
+    if (self->details != NULL && *self->details != '\0') {
+        fprintf(out, "%s\n\n", self->details);
+    }
     print_entry("--config FILE", "read settings from FILE (ZPL)", out);
     print_entry("--set KEY=VALUE", "set one setting; may be repeated, the last wins", out);
     for (size_t at = 0; at < self->option_count; at++) {
@@ -73,10 +88,11 @@ void mb_settings_print_help(const mb_settings_t *self, FILE *out)
                 out);
     print_entry("--version", "print the version, and end", out);
     print_entry("--help", "print this, and end", out);
-    fprintf(out, "\nSettings come from --config FILE, then from the environment under the name in "
-                 "capitals (with _FILE\nbehind it: from the file of that name), then from --set; "
-                 "the later wins. SIGHUP reads file and\nenvironment again. Secrets are not taken "
-                 "from the command line.\n\n");
+    fprintf(out,
+            "\nSettings come from --config FILE, then from the environment under the name in "
+            "capitals (with _FILE\nbehind it: from the file of that name), then from --set; "
+            "the later wins. Secrets are not taken from\nthe command line.%s\n\n",
+            can_reload(self) ? " SIGHUP reads file and environment again." : "");
     for (size_t at = 0; at < self->count; at++) {
         print_setting(self->table[at], out);
     }

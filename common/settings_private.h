@@ -34,6 +34,8 @@ typedef struct {
 struct mb_settings {
     const char *program;
     const char *summary;
+    const char *synopsis;       /* operands in the usage line; NULL: none */
+    const char *details;        /* further lines of help; NULL: none */
     const mb_setting_t **table; /* count of them, lent */
     mb_value_t *values;         /* count of them; all zero before anything is read */
     size_t count;

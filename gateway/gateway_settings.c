@@ -413,6 +413,12 @@ static mailbus_code_t check_keys(const mb_settings_t *settings, mailbus_error_t 
     mb_key_pair_t own;
     mailbus_code_t code = mb_keys_load_server(dir, &own, error);
     explicit_bzero(&own, sizeof own);
+    if (code == MAILBUS_ENOTFOUND) {
+        code = mailbus_fail(error, code,
+                            "bus.curve_dir: %.120s holds no server.key_secret: 'mailbus keys new "
+                            "NAME --dir FOLDER' makes it, with a first client's key",
+                            dir);
+    }
     return code;
 }
 

@@ -61,16 +61,16 @@ static const char *const sql[JS_COUNT] = {
 
 mailbus_code_t journal_sqlite_migrate(sqlite3 *db, const char *path, mailbus_error_t *error)
 {
-    int64_t version = 0;
+    int64_t tables = 0;
     int64_t application = 0;
-    mailbus_code_t code = mb_db_integer(db, "PRAGMA user_version", &version, error);
+    mailbus_code_t code = mb_db_integer(db, "SELECT count(*) FROM sqlite_master", &tables, error);
     if (code == MAILBUS_OK) {
         code = mb_db_integer(db, "PRAGMA application_id", &application, error);
     }
     if (code != MAILBUS_OK) {
         return code;
     }
-    if (version > 0 && application != APPLICATION_ID) {
+    if (tables > 0 && application != APPLICATION_ID) {
         return mailbus_fail(error, MAILBUS_EINVAL,
                             "%s is a database of another kind: set journal.path to a file that "
                             "only the gateway uses",

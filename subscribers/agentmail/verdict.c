@@ -59,7 +59,7 @@ static const row_t rows[] = {
      "the idempotency key was used before with another request"},
     {425, 425, AGENTMAIL_RETRY, false, false, "too early"},
     {429, 429, AGENTMAIL_RETRY, false, false, "too many requests"},
-    {404, 404, AGENTMAIL_REJECT, false, false, "no such inbox or message"},
+    {404, 404, AGENTMAIL_REJECT, false, false, "there is no such inbox, message or webhook"},
     {400, 499, AGENTMAIL_REJECT, false, false, "the service does not take this request"},
     {500, 599, AGENTMAIL_RETRY, true, false, "the service failed"},
 };

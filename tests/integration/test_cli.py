@@ -1,11 +1,13 @@
 """The mailbus program against real gateways, subscribers and the stand-in."""
 
+import contextlib
 import json
 import os
 import pathlib
 import re
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import threading
@@ -78,6 +80,9 @@ def test_help_names_every_command_and_each_has_its_own():
         own = mailbus(command, "--help")
         assert own.returncode == 0 and f"mailbus {command}" in own.stdout and "--set" in own.stdout
         assert mailbus("help", command).stdout == own.stdout
+        assert f"\nusage: mailbus {command} " in own.stdout
+        assert "SIGHUP" not in own.stdout  # it ends them
+    assert "\nusage: mailbus tail [TOPIC…] [OPTION…]\n\n  TOPIC is one" in mailbus("tail", "--help").stdout
     assert mailbus("--version").stdout.startswith("mailbus ")
 
 
@@ -219,7 +224,8 @@ def test_keys_are_made_listed_allowed_and_revoked(tmp_path):
     assert not list(keys.glob("clients/alice*"))
     for name in ("../x", ".hidden", "a/b", ""):
         assert mailbus("keys", "new", name, "--dir", keys).returncode == 1
-    assert mailbus("keys", "list").returncode == 1
+    unsaid = mailbus("keys", "list")
+    assert unsaid.returncode == 2 and "--dir FOLDER" in unsaid.stderr
     nowhere = mailbus("keys", "list", "--dir", tmp_path / "nowhere")
     assert nowhere.returncode == 1 and "nowhere" in nowhere.stderr
 
@@ -539,6 +545,18 @@ def test_dead_of_nobody_makes_no_file(tmp_path):
     done = mailbus("dead", "list", "--state", tmp_path / "typo.db")
     assert done.returncode == 1 and "typo.db" in done.stderr
     assert mailbus("dead", "list", "--name", "typo", cwd=tmp_path).returncode == 1
+    assert "mailbus-data/typo.db" in mailbus("dead", "list", "--name", "typo", cwd=tmp_path).stderr
     assert list(pathlib.Path(tmp_path).iterdir()) == []
     down = mailbus("dead", "list", "--admin", f"127.0.0.1:{mt.free_port()}")
     assert down.returncode == 1 and "nobody listens" in down.stderr
+
+
+def test_dead_leaves_a_database_of_another_kind_as_it_is(tmp_path):
+    path = tmp_path / "somebodys.db"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE things (name TEXT)")
+        db.commit()
+    done = mailbus("dead", "list", "--state", path)
+    assert done.returncode == 1 and "another kind" in done.stderr and "state.path" in done.stderr
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("things",)]

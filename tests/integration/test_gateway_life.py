@@ -31,6 +31,7 @@ def test_wrong_settings_are_one_line_and_status_2(tmp_path):
         ([], {}, "MAILBUS_VERIFY_SECRET"),
         (["--set", "bus.publish=tcp://0.0.0.0:5556"], good, "bus.curve_dir"),
         (["--set", "bus.curve_dir=" + str(tmp_path / "none")], good, "none"),
+        (["--set", "bus.curve_dir=" + str(tmp_path / "none")], good, "mailbus keys new"),
         (["--set", "verify.insecure_accept_all=yes", "--set", "http.listen=0.0.0.0:0"], {}, "insecure_accept_all"),
         (["--config", str(tmp_path / "missing.cfg")], good, "missing.cfg"),
         (["--nonsense"], good, "--nonsense"),

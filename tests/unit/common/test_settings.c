@@ -509,6 +509,28 @@ static void test_help_names_every_key_within_100_columns(void **state)
     }
 }
 
+static void test_help_speaks_of_sighup_only_where_it_changes_something(void **state)
+{
+    fixture_t *self = *state;
+    assert_int_equal(read_with(self, "--help", NULL), MAILBUS_OK);
+    assert_non_null(strstr(self->out, "SIGHUP"));
+    static const mb_setting_t fixed[] = {
+        {.key = "workers", .type = MB_INTEGER, .value = "4", .help = "how many"}, {.key = NULL}};
+    mb_settings_destroy(&self->settings);
+    self->settings = mb_settings_new("mailbus-test", "tests", fixed);
+    assert_int_equal(read_with(self, "--help", NULL), MAILBUS_OK);
+    assert_null(strstr(self->out, "SIGHUP"));
+}
+
+static void test_help_shows_operands_and_details_as_they_are(void **state)
+{
+    fixture_t *self = *state;
+    mb_settings_set_usage(self->settings, "[TOPIC…]", "  TOPIC is one.\n  Or more.");
+    assert_int_equal(read_with(self, "--help", NULL), MAILBUS_OK);
+    assert_non_null(strstr(self->out, "\nusage: mailbus-test [TOPIC…] [OPTION…]\n\n"
+                                      "  TOPIC is one.\n  Or more.\n\n  --config"));
+}
+
 static void test_check_and_version_end_the_program(void **state)
 {
     fixture_t *self = *state;
@@ -688,6 +710,8 @@ int main(void)
         WITH_SETTINGS(test_what_is_printed_reads_back_to_the_same),
         WITH_SETTINGS(test_a_value_that_no_file_can_hold_is_printed_as_such),
         WITH_SETTINGS(test_help_names_every_key_within_100_columns),
+        WITH_SETTINGS(test_help_speaks_of_sighup_only_where_it_changes_something),
+        WITH_SETTINGS(test_help_shows_operands_and_details_as_they_are),
         WITH_SETTINGS(test_check_and_version_end_the_program),
         WITH_SETTINGS(test_the_programs_own_check_sees_the_whole),
         WITH_SETTINGS(test_unknown_options_and_operands_are_errors),

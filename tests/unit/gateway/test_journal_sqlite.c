@@ -257,6 +257,13 @@ static void test_a_file_of_another_kind_is_refused(void **state)
     expect_refusal(f, MAILBUS_EINVAL, "another kind");
 }
 
+static void test_a_file_of_another_kind_without_a_version_is_refused(void **state)
+{
+    fixture_t *f = *state;
+    sql(f, "CREATE TABLE inbox(id INTEGER PRIMARY KEY)");
+    expect_refusal(f, MAILBUS_EINVAL, "another kind");
+}
+
 static void test_a_newer_file_is_refused(void **state)
 {
     fixture_t *f = *state;
@@ -390,6 +397,7 @@ int main(void)
         TEST(test_a_second_process_is_kept_out),
         TEST(test_only_its_owner_can_read_the_file),
         TEST(test_a_file_of_another_kind_is_refused),
+        TEST(test_a_file_of_another_kind_without_a_version_is_refused),
         TEST(test_a_newer_file_is_refused),
         TEST(test_a_file_that_is_no_database_is_refused),
         TEST(test_an_unknown_backend_is_refused),
