@@ -64,6 +64,19 @@ typedef struct {
     const char *env; /* one more environment name; may be NULL */
 } mailbus_setting_t;
 
+/* Something that a person asks of the subscriber's own tables: `mailbus bounces list` and the like.
+ * It reaches a running program through its admin listener, and the file of a stopped one directly,
+ * so it knows nothing but the database. In a transaction of the runtime's, which commits where it
+ * returns OK. `request` is a JSON object; append one to `answer`. Errors: EINVAL (what was asked is
+ * wrong: the text says what would be right), ENOTFOUND, others as they come. Lists answer
+ * {"rows":[{…}],"next":…}: `next` is what the next request gives as "after", null at the end; at
+ * most "limit" rows. */
+typedef struct {
+    const char *name; /* [a-z-]+ */
+    mailbus_code_t (*run)(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
+                          mailbus_buf_t *answer, mailbus_error_t *error);
+} mailbus_command_t;
+
 /* A subscriber. Everything is lent for the program's life. */
 typedef struct {
     const char *name;    /* "autoreply": program mailbus-autoreply, key name, default state file */
@@ -86,6 +99,7 @@ typedef struct {
      * blank-separated, "message.received" is exact, "message.*" a prefix, "*" everything. May be
      * NULL. */
     const char *topics_key;
+    const mailbus_command_t *commands; /* ends with a NULL name; may be NULL */
 } mailbus_subscriber_t;
 
 /* The whole program: settings, signals, bus, inbox, workers. Returns the exit status: 0 after
