@@ -44,6 +44,8 @@ void bus_destroy(bus_t **self_p);
 /* True once the place in the gateway's journal is known: nothing that is recorded from then on is
  * missed. */
 bool bus_positioned(bus_t *self);
+/* True while everything that the gateway is known to have is in the inbox, or was. */
+bool bus_caught_up(bus_t *self);
 /* True where it can't go on; `reason` says why. */
 bool bus_failed(bus_t *self, char *reason, size_t size);
 /* True while heads come, and intake is not paused. */

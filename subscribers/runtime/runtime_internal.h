@@ -29,6 +29,7 @@ struct mailbus_runtime {
     mb_log_t *log;
     mb_metrics_t *metrics;
     inbox_t *inbox;
+    bool rebuilding; /* from start to end */
     atomic_bool stopping;
 };
 
