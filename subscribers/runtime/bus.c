@@ -274,6 +274,9 @@ static void set_gauges(bus_t *self)
     self->caught_up = self->positioned && !self->want_page && !self->since_pending &&
                       self->asked == BUS_ASK_NOTHING && self->batch_count == 0 &&
                       cursor >= self->head;
+    if (self->caught_up && self->options.met != NULL) {
+        atomic_store(self->options.met, true);
+    }
     pthread_mutex_unlock(&self->lock);
     mb_metric_set(self->head_gauge, (int64_t)self->head);
     mb_metric_set(self->cursor_gauge, (int64_t)cursor);

@@ -7,6 +7,8 @@
 #ifndef RUNTIME_BUS_H
 #define RUNTIME_BUS_H
 
+#include <stdatomic.h>
+
 #include "inbox.h"
 #include "shard.h"
 #include "zmq_socket.h"
@@ -32,6 +34,7 @@ typedef struct {
     bus_policy_t new_stream;
     void (*notify)(void *arg); /* on the bus thread: positioned or failed has changed */
     void *notify_arg;
+    atomic_bool *met; /* set for good once bus_caught_up was true; lent, may be NULL */
 } bus_options_t;
 
 /* Connected and running when it returns OK. Everything is lent for its life. */

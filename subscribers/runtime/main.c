@@ -157,6 +157,7 @@ static mailbus_code_t open_bus(program_t *self, mailbus_error_t *error)
                                                       : BUS_RESTART,
         .notify = notify,
         .notify_arg = self,
+        .met = &self->runtime.met,
     };
     mailbus_code_t code =
         shard_parse(mailbus_setting_text(runtime, "shard"), &options.shard, error);

@@ -173,3 +173,33 @@ bool mailbus_rebuilding(const mailbus_runtime_t *runtime)
 {
     return runtime->rebuilding;
 }
+
+/* The rows that were there when everything had come are untried no more. */
+static mailbus_code_t look_at_rows(store_t *store, void *arg, mailbus_error_t *error)
+{
+    mailbus_runtime_t *runtime = arg;
+    int64_t number = 0;
+    size_t count = 0;
+    mailbus_code_t code = MAILBUS_OK;
+    if (runtime->catch_up_to == 0) {
+        store_counts_t counts;
+        code = store_counts(store, &counts, error);
+        runtime->catch_up_to = code == MAILBUS_OK ? counts.last : 0;
+    }
+    if (code == MAILBUS_OK) {
+        code = store_fresh(store, 0, 1, &number, &count, error);
+    }
+    if (code == MAILBUS_OK && (count == 0 || number > runtime->catch_up_to)) {
+        atomic_store(&runtime->caught_up, true);
+    }
+    return code;
+}
+
+bool mailbus_caught_up(mailbus_runtime_t *runtime)
+{
+    if (!atomic_load(&runtime->caught_up) && atomic_load(&runtime->met)) {
+        /* A store that can't be read tells nothing: ask again. */
+        (void)!inbox_with_store(runtime->inbox, look_at_rows, runtime, NULL);
+    }
+    return atomic_load(&runtime->caught_up);
+}

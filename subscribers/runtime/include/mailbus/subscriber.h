@@ -156,6 +156,11 @@ mailbus_with_store(mailbus_runtime_t *runtime,
  * truth.
  */
 MAILBUS_EXPORT bool mailbus_rebuilding(const mailbus_runtime_t *runtime);
+/* True once everything that the gateway had when this program met it was handled, or tried at
+ * least; from then on always. Before that, what its tables say may be out of date by as long as it
+ * was away: whoever is asked "may I?" does not say yes. Any thread; not between mailbus_task_store
+ * and its end. */
+MAILBUS_EXPORT bool mailbus_caught_up(mailbus_runtime_t *runtime);
 /* True once the program is stopping: a long handler then returns RETRY soon. */
 MAILBUS_EXPORT bool mailbus_task_stopping(const mailbus_task_t *task);
 
