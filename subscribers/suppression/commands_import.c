@@ -151,19 +151,20 @@ typedef struct {
     cJSON *skipped;
 } result_t;
 
-static void skip(result_t *result, const cJSON *item, const char *why)
+static void skip(result_t *result, const cJSON *item, const char *why, bool removed)
 {
     cJSON *row = cJSON_CreateObject();
     const cJSON *line = mailbus_json_item(item, "line");
     cJSON_AddNumberToObject(row, "line", cJSON_IsNumber(line) ? line->valuedouble : 0);
     cJSON_AddStringToObject(row, "why", why);
+    cJSON_AddBoolToObject(row, "removed", removed);
     cJSON_AddItemToArray(result->skipped, row);
 }
 
 static void tally(result_t *result, const cJSON *item, const list_change_t *change)
 {
     if (change->reason == REASON_NONE) {
-        skip(result, item, "a person has taken it off the list since then");
+        skip(result, item, "a person has taken it off the list since then", true);
     } else if (change->known || change->step == STEP_OLD) {
         result->known++;
     } else if (change->step == STEP_SUPPRESSED) {
@@ -188,7 +189,7 @@ static mailbus_code_t import_row(sqlite3 *db, const cJSON *item, int64_t now_ms,
             tally(result, item, &change);
         }
     } else if (code == MAILBUS_EINVAL || code == MAILBUS_ETOOBIG) {
-        skip(result, item, why.text);
+        skip(result, item, why.text, false);
         code = MAILBUS_OK;
     } else {
         code = mailbus_fail(error, code, "%s", why.text);

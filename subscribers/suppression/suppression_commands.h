@@ -7,7 +7,8 @@
  *   add      {"address","reason"} → {"address","suppressed":true,"already"}
  *   remove   {"address","reason"} → {"address","suppressed","by"}
  *   import   {"rows":[{"line","address","reason","first","last","count","ambiguous","event_id",
- *            "message_id","note"}]} → {"added","counted","known","skipped":[{"line","why"}]}
+ *            "message_id","note"}]} → {"added","counted","known","skipped":[{"line","why",
+ *            "removed"}]}: bad rows, and those that a person has taken off since (removed)
  *
  * Addresses are written as entry_key.h says; times are RFC 3339. An entry: {"address","reason",
  * "ambiguous","first","last","count","event_id","message_id","note"}. */
@@ -16,8 +17,9 @@
 
 #include "mailbus/subscriber.h"
 
-#define SUPPRESSION_IMPORT_MAX 500 /* rows of one import: the program does nothing else meanwhile  \
-                                    */
+#define SUPPRESSION_IMPORT_MAX                                                                     \
+    500 /* rows of one import: the program does nothing else meanwhile                             \
+         */
 
 extern const mailbus_command_t suppression_commands[];
 
