@@ -285,6 +285,9 @@ def test_an_endpoint_that_is_taken_is_said_at_start(bus, tmp_path):
         with Program("mailbus-checklist", *set_arguments(options), cwd=tmp_path) as other:
             assert answerer.endpoint in other.wait_log(stage="main", message="can't start")["reason"]
             other.stop(expect=1)
+        with Program("mailbus-checklist", *set_arguments({**options, "check.listen": "localhost:1"}), cwd=tmp_path) as other:
+            assert "check.listen: can't bind localhost:1" in other.wait_log(stage="main", message="can't start")["reason"]
+            other.stop(expect=1)
         answerer.stop()
 
 
