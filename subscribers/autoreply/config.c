@@ -5,6 +5,23 @@
 
 #include "agentmail/client.h"
 #include "answers.h"
+#include "rules/template.h"
+
+/* The guide's Auto-Reply Bot: support and sales get their text, others nothing. */
+static const char shipped[] =
+    "rules\n"
+    "    support\n"
+    "        recipient = \"support\"\n"
+    "        text = \"Thanks for contacting support! We'll respond within 24 hours.\"\n"
+    "    sales\n"
+    "        recipient = \"sales\"\n"
+    "        text = \"Thanks for your interest! A sales rep will contact you soon.\"\n";
+
+static const rules_key_t rule_keys[] = {
+    {"text", true, template_check_mail, true},
+    {"html", true, template_check_mail, false},
+    {NULL, false, NULL, false},
+};
 
 const mailbus_setting_t config_settings[] = {
     {"api.base_url", "text", AGENTMAIL_BASE_URL,
@@ -74,7 +91,8 @@ mailbus_code_t config_load(const mailbus_runtime_t *runtime, config_t **ret_conf
         code = own_parse(mailbus_setting_text(runtime, "reply.own_inboxes"), &config->own, error);
     }
     if (code == MAILBUS_OK) {
-        code = rules_load(mailbus_setting_text(runtime, "reply.rules"), &config->rules, error);
+        code = rules_load(mailbus_setting_text(runtime, "reply.rules"), shipped, rule_keys,
+                          &config->rules, error);
     }
     if (code == MAILBUS_OK) {
         *ret_config = config;

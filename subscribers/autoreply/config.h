@@ -5,10 +5,10 @@
 
 #include <stdatomic.h>
 
+#include "agentmail/own.h"
 #include "mailbus/subscriber.h"
-#include "own.h"
 #include "quota.h"
-#include "rules.h"
+#include "rules/rules.h"
 
 extern const mailbus_setting_t config_settings[]; /* ends with a NULL key */
 

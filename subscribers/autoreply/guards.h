@@ -7,7 +7,7 @@
 #define AUTOREPLY_GUARDS_H
 
 #include "agentmail/message.h"
-#include "own.h"
+#include "agentmail/own.h"
 
 /* What the guards look at. */
 typedef struct {

@@ -69,7 +69,7 @@ static bool fetch_header(mail_t *mail)
     mailbus_buf_t raw = MAILBUS_BUF_INIT;
     agentmail_result_t result = {.verdict = AGENTMAIL_RETRY};
     mailbus_error_t error = {0};
-    agentmail_client_t *client = mail->pool == NULL ? NULL : pool_take(mail->pool);
+    agentmail_client_t *client = mail->pool == NULL ? NULL : agentmail_pool_take(mail->pool);
     bool good = false;
     if (mail->pool == NULL) {
         return mail_silent(mail, "header-unknown", "no api.key to fetch the mail with");
@@ -80,7 +80,7 @@ static bool fetch_header(mail_t *mail)
     }
     agentmail_get_raw(client, mail->message->inbox_id, mail->message->message_id,
                       AGENTMAIL_HEADERS_BYTES, &raw, &result);
-    pool_give(mail->pool, client);
+    agentmail_pool_give(mail->pool, client);
     if (result.verdict == AGENTMAIL_DONE) {
         good = agentmail_headers_parse(raw.data == NULL ? "" : raw.data, raw.size, &mail->raw,
                                        &error) == MAILBUS_OK;
@@ -106,7 +106,8 @@ static bool decide(mail_t *mail)
     if (guard != NULL) {
         return mail_silent(mail, guard, detail);
     }
-    mail->rule = rules_match(mail->config->rules, mail->message, &mail->config->own);
+    size_t at = 0;
+    mail->rule = rules_next(mail->config->rules, mail->message, &mail->config->own, &at, NULL);
     if (mail->rule == NULL) {
         return mail_silent(mail, "no-rule", NULL);
     }
@@ -137,7 +138,7 @@ static void work(mail_t *mail)
     mail_send(mail, first);
 }
 
-mailbus_verdict_t mail_handle(mailbus_task_t *task, const config_t *config, pool_t *pool,
+mailbus_verdict_t mail_handle(mailbus_task_t *task, const config_t *config, agentmail_pool_t *pool,
                               int64_t now_ms)
 {
     mail_t mail = {

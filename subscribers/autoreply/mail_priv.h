@@ -11,7 +11,7 @@ typedef struct {
     mailbus_task_t *task;
     const mailbus_event_t *event;
     const config_t *config;
-    pool_t *pool;
+    agentmail_pool_t *pool;
     int64_t now_ms;
     agentmail_message_t *message;
     agentmail_headers_t raw; /* fetched, where the event has none */

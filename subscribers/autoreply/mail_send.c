@@ -29,7 +29,7 @@ static bool plan_in(mail_t *mail, sqlite3 *db, const answers_plan_t *plan)
     }
     switch (quota_decide(&mail->config->limits, &counts, mail->now_ms, &limit, &wait_ms)) {
     case QUOTA_SILENT:
-        return mail_silent(mail, limit, mail->rule->name);
+        return mail_silent(mail, limit, rule_name(mail->rule));
     case QUOTA_LATER:
         mailbus_task_retry_after(mail->task, (double)wait_ms / 1000);
         mail_finish(mail, MAILBUS_RETRY, "later", "%s: more than %" PRId64 " answers a minute",
@@ -64,7 +64,7 @@ bool mail_plan(mail_t *mail)
         .event_id = mail->event->id,
         .inbox = mail->message->inbox_id,
         .message_id = mail->message->message_id,
-        .rule = mail->rule->name,
+        .rule = rule_name(mail->rule),
         .sender = sender.data,
         .recipient = recipient.data,
         .request = request.data,
@@ -174,7 +174,7 @@ void mail_send(mail_t *mail, bool first)
         return;
     }
     bool was_sure = first || mail->answer.unsure_ms == 0;
-    agentmail_client_t *client = pool_take(mail->pool);
+    agentmail_client_t *client = agentmail_pool_take(mail->pool);
     if (client == NULL) {
         mail_finish(mail, MAILBUS_RETRY, "later", "out of memory");
         return;
@@ -183,7 +183,7 @@ void mail_send(mail_t *mail, bool first)
     agentmail_reply(client, mail->message->inbox_id, mail->message->message_id,
                     mailbus_task_key(mail->task, NULL), mail->answer.request,
                     strlen(mail->answer.request), &result);
-    pool_give(mail->pool, client);
+    agentmail_pool_give(mail->pool, client);
     if (result.verdict == AGENTMAIL_DONE) {
         mb_test_point("autoreply-sent");
         answered(mail, mailbus_json_string(result.json, "message_id"), "answered");

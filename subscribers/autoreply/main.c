@@ -4,16 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agentmail/pool.h"
 #include "answers.h"
 #include "clock.h"
 #include "config.h"
 #include "mail.h"
-#include "pool.h"
 
 typedef struct {
-    pool_t *pool;         /* NULL: a dry run without a key */
-    pthread_mutex_t lock; /* guards config */
-    config_t *config;     /* replaced by a reload */
+    agentmail_pool_t *pool; /* NULL: a dry run without a key */
+    pthread_mutex_t lock;   /* guards config */
+    config_t *config;       /* replaced by a reload */
 } autoreply_t;
 
 static void stop(void *arg)
@@ -22,7 +22,7 @@ static void stop(void *arg)
     if (self == NULL) {
         return;
     }
-    pool_destroy(&self->pool);
+    agentmail_pool_destroy(&self->pool);
     config_release(&self->config);
     pthread_mutex_destroy(&self->lock);
     free(self);
@@ -51,7 +51,7 @@ static int start(mailbus_runtime_t *runtime, void **ret_self, mailbus_error_t *e
                             "MAILBUS_API_KEY_FILE, or try with --dry-run");
     }
     if (code == MAILBUS_OK && key[0] != '\0') {
-        code = pool_new(&options, &self->pool, error);
+        code = agentmail_pool_new(&options, &self->pool, error);
     }
     if (code != MAILBUS_OK) {
         stop(self);
@@ -59,7 +59,7 @@ static int start(mailbus_runtime_t *runtime, void **ret_self, mailbus_error_t *e
     }
     mailbus_runtime_log(runtime, "info", "%s with %zu rules",
                         self->config->dry_run ? "dry run: nothing is sent" : "answering",
-                        self->config->rules->count);
+                        rules_count(self->config->rules));
     *ret_self = self;
     return 0;
 }
@@ -82,7 +82,7 @@ static int reload(void *arg, mailbus_runtime_t *runtime, mailbus_error_t *error)
     if (config_load(runtime, &config, error) != MAILBUS_OK) {
         return -1;
     }
-    size_t count = config->rules->count;
+    size_t count = rules_count(config->rules);
     pthread_mutex_lock(&self->lock);
     config_t *old = self->config;
     self->config = config;

@@ -5,7 +5,7 @@
 
 #include "guards.h"
 #include "mailbus/json.h"
-#include "template.h"
+#include "rules/template.h"
 
 /* Sent with every answer. The API sets From, Subject ("Re: …"), In-Reply-To and References. */
 static const char *const headers[][2] = {
@@ -20,7 +20,7 @@ static void write_text(mailbus_buf_t *out, const char *text)
 }
 
 static void write_rendered(mailbus_buf_t *out, const char *key, const char *text, bool html,
-                           const template_values_t *values)
+                           const template_value_t *values)
 {
     mailbus_buf_t rendered = MAILBUS_BUF_INIT;
     template_render(text, html, values, &rendered);
@@ -35,18 +35,14 @@ mailbus_code_t request_render(const agentmail_message_t *message, const rule_t *
 {
     const agentmail_address_t *recipient = guards_recipient(message);
     assert(recipient != NULL && message->from.count > 0); /* guards_of_message came first */
-    const template_values_t values = {
-        .sender_name = message->from.items[0].name,
-        .sender_address = message->from.items[0].address,
-        .subject = message->subject == NULL ? "" : message->subject,
-        .inbox = message->inbox_id,
-    };
+    template_value_t values[TEMPLATE_MAIL_VALUES + 1];
+    template_mail_values(message, values);
     mailbus_buf_text(out, "{\"to\":[");
     write_text(out, recipient->address);
     mailbus_buf_char(out, ']');
-    write_rendered(out, "text", rule->text, false, &values);
-    if (rule->html != NULL) {
-        write_rendered(out, "html", rule->html, true, &values);
+    write_rendered(out, "text", rule_text(rule, "text"), false, values);
+    if (rule_text(rule, "html") != NULL) {
+        write_rendered(out, "html", rule_text(rule, "html"), true, values);
     }
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
         mailbus_buf_text(out, i == 0 ? ",\"headers\":{" : ",");

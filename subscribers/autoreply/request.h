@@ -3,7 +3,7 @@
 #define AUTOREPLY_REQUEST_H
 
 #include "agentmail/message.h"
-#include "rules.h"
+#include "rules/rules.h"
 
 /* Append the JSON: to, text, html where the rule has one, and the headers that tell other programs
  * what this is (RFC 3834 §5 and what Exchange and old responders look at). The mail must have a

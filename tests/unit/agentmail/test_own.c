@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "own.h"
+#include "agentmail/own.h"
 
 static void test_addresses_and_whole_domains(void **state)
 {
@@ -45,7 +45,7 @@ static void test_what_is_no_address_is_named(void **state)
         own_t own = OWN_INIT;
         mailbus_error_t error = {0};
         assert_int_equal(own_parse(bad[i], &own, &error), MAILBUS_EINVAL);
-        assert_non_null(strstr(error.text, "reply.own_inboxes"));
+        assert_non_null(strstr(error.text, "is neither an address nor"));
     }
 }
 

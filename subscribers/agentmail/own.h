@@ -1,6 +1,6 @@
 /* The addresses that are ours: what we never answer to, and where a mail must have been sent. */
-#ifndef AUTOREPLY_OWN_H
-#define AUTOREPLY_OWN_H
+#ifndef AGENTMAIL_OWN_H
+#define AGENTMAIL_OWN_H
 
 #include "agentmail/address.h"
 

@@ -1,4 +1,4 @@
-#include "own.h"
+#include "agentmail/own.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +30,7 @@ mailbus_code_t own_parse(const char *text, own_t *ret_own, mailbus_error_t *erro
          word = strtok_r(NULL, " \t,", &rest)) {
         if (!is_pattern(word)) {
             code = mailbus_fail(error, MAILBUS_EINVAL,
-                                "reply.own_inboxes: \"%.80s\" is neither an address nor *@domain",
-                                word);
+                                "\"%.80s\" is neither an address nor *@domain", word);
             goto out;
         }
         own.patterns[own.count] = strdup(word);

@@ -1,4 +1,4 @@
-#include "pool.h"
+#include "agentmail/pool.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 
 enum { IDLE_MAX = 64 }; /* clients kept for reuse: more workers than this make their own */
 
-struct pool {
+struct agentmail_pool {
     pthread_mutex_t lock; /* guards idle and count */
     agentmail_client_t *idle[IDLE_MAX];
     size_t count;
@@ -14,15 +14,15 @@ struct pool {
     char *base_url, *api_key, *user_agent;
 };
 
-mailbus_code_t pool_new(const agentmail_options_t *options, pool_t **ret_self,
-                        mailbus_error_t *error)
+mailbus_code_t agentmail_pool_new(const agentmail_options_t *options, agentmail_pool_t **ret_self,
+                                  mailbus_error_t *error)
 {
     agentmail_client_t *first = NULL;
     mailbus_code_t code = agentmail_client_new(options, &first, error);
     if (code != MAILBUS_OK) {
         return code;
     }
-    pool_t *self = calloc(1, sizeof *self);
+    agentmail_pool_t *self = calloc(1, sizeof *self);
     if (self == NULL) {
         agentmail_client_destroy(&first);
         return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
@@ -33,7 +33,7 @@ mailbus_code_t pool_new(const agentmail_options_t *options, pool_t **ret_self,
     self->api_key = strdup(options->api_key);
     self->user_agent = strdup(options->user_agent);
     if (self->base_url == NULL || self->api_key == NULL || self->user_agent == NULL) {
-        pool_destroy(&self);
+        agentmail_pool_destroy(&self);
         return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
     }
     self->options = *options;
@@ -44,9 +44,9 @@ mailbus_code_t pool_new(const agentmail_options_t *options, pool_t **ret_self,
     return MAILBUS_OK;
 }
 
-void pool_destroy(pool_t **self_p)
+void agentmail_pool_destroy(agentmail_pool_t **self_p)
 {
-    pool_t *self = *self_p;
+    agentmail_pool_t *self = *self_p;
     if (self == NULL) {
         return;
     }
@@ -64,7 +64,7 @@ void pool_destroy(pool_t **self_p)
     *self_p = NULL;
 }
 
-agentmail_client_t *pool_take(pool_t *self)
+agentmail_client_t *agentmail_pool_take(agentmail_pool_t *self)
 {
     agentmail_client_t *client = NULL;
     pthread_mutex_lock(&self->lock);
@@ -78,7 +78,7 @@ agentmail_client_t *pool_take(pool_t *self)
     return client;
 }
 
-void pool_give(pool_t *self, agentmail_client_t *client)
+void agentmail_pool_give(agentmail_pool_t *self, agentmail_client_t *client)
 {
     pthread_mutex_lock(&self->lock);
     if (self->count < IDLE_MAX) {
