@@ -12,11 +12,11 @@
 
 enum { STATUS_OK, STATUS_FAILURE, STATUS_USAGE };
 
-enum { COMMANDS = 6 };
-
-static const cli_command_t *const commands[COMMANDS] = {
+static const cli_command_t *const commands[] = {
     &cli_tail, &cli_fetch, &cli_status, &cli_webhook, &cli_dead, &cli_keys,
 };
+
+enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_help(FILE *out)
 {

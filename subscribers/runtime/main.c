@@ -10,8 +10,8 @@
 #include "admin.h"
 #include "bus.h"
 #include "clock.h"
-#include "dead_http.h"
 #include "options.h"
+#include "pages.h"
 #include "runtime_internal.h"
 #include "signals.h"
 #include "workers.h"
@@ -30,7 +30,7 @@ typedef struct {
     bus_t *bus;
     workers_t *workers;
     mb_admin_t *admin;
-    dead_http_t dead;
+    pages_t pages;
     int signals;
     int wake;     /* eventfd: the bus is positioned, or has failed */
     bool started; /* the subscriber's start returned 0 */
@@ -168,7 +168,7 @@ static mailbus_code_t open_bus(program_t *self, mailbus_error_t *error)
                          self->runtime.log, &self->bus, error);
 }
 
-/* Where `mailbus dead` finds the program that holds the file. */
+/* Where the mailbus command finds the program that holds the file. */
 static mailbus_code_t note_admin(store_t *store, void *arg, mailbus_error_t *error)
 {
     return store_set(store, "admin", arg, error);
@@ -178,15 +178,12 @@ static mailbus_code_t open_admin(program_t *self, mailbus_error_t *error)
 {
     mailbus_runtime_t *runtime = &self->runtime;
     const char *listen = mb_settings_text(runtime->settings, "admin.listen");
-    const char *who = mb_settings_text(runtime->settings, "admin.dead");
-    bool local = mb_is_loopback(listen);
-    self->dead = (dead_http_t){
-        .inbox = runtime->inbox,
-        .offered = strcmp(who, "all") == 0 || (local && strcmp(who, "local") == 0),
-        .local = local,
-    };
-    mailbus_code_t code = mb_admin_new_with(listen, runtime->metrics, is_ready, self,
-                                            dead_http_handle, &self->dead, &self->admin, error);
+    const char *access = mb_settings_text(runtime->settings, "admin.access");
+    self->pages = pages_make(runtime->subscriber, runtime->inbox, listen, access);
+    const mb_admin_more_t more = {
+        .handler = pages_handle, .arg = &self->pages, .max_body = pages_max_body(&self->pages)};
+    mailbus_code_t code =
+        mb_admin_new_with(listen, runtime->metrics, is_ready, self, &more, &self->admin, error);
     if (code == MAILBUS_OK && self->admin != NULL) {
         mb_log(runtime->log, MB_INFO, "admin", "listening",
                MB_S("address", mb_admin_address(self->admin)));
@@ -196,8 +193,8 @@ static mailbus_code_t open_admin(program_t *self, mailbus_error_t *error)
     snprintf(address, sizeof address, "%s", mb_admin_address(self->admin));
     if (code == MAILBUS_OK &&
         inbox_with_store(runtime->inbox, note_admin, address, &why) != MAILBUS_OK) {
-        mb_log(runtime->log, MB_WARN, "admin", "the address could not be noted for 'mailbus dead'",
-               MB_S("error", why.text));
+        mb_log(runtime->log, MB_WARN, "admin",
+               "the address could not be noted for the mailbus command", MB_S("error", why.text));
     }
     return code;
 }

@@ -67,11 +67,13 @@ static const mb_setting_t OWN[] = {
     {"stop.timeout", MB_DURATION, "10s", "Time for what is in hand when the program is stopped",
      true, 0, 3600000, NULL, NULL},
     {"admin.listen", MB_ADDRESS, "127.0.0.1:0",
-     "Where /healthz, /readyz, /metrics and /dead are; port 0: any free one, logged; empty: none",
+     "Where /healthz, /readyz, /metrics, /dead and /command are; port 0: any free one, logged; "
+     "empty: none",
      false, 0, 0, NULL, NULL},
-    {"admin.dead", MB_CHOICE, "local",
-     "Who may see and retry dead letters there: local (a loopback listener), all or none", false, 0,
-     0, "local all none", NULL},
+    {"admin.access", MB_CHOICE, "local",
+     "Who may look at and change the program's state there, dead letters and everything that its "
+     "commands reach: local (a loopback listener), all or none",
+     false, 0, 0, "local all none", NULL},
     {"log.level", MB_CHOICE, "info", "The least that is logged", true, 0, 0,
      "debug info warn error", NULL},
     {"log.format", MB_CHOICE, "text", "key=value lines or JSON", true, 0, 0, "text json", NULL},
