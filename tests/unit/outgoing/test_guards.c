@@ -1,4 +1,4 @@
-/* guards.h: one test a rule, each with what it stops and what it lets through. */
+/* outgoing/guards.h: one test a rule, each with what it stops and what it lets through. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "guards.h"
 #include "mails.h"
+#include "outgoing/guards.h"
 
 /* The guard that stops a mail with these members; "" where none does. */
 static void check_mail(const char *members, guards_mail_t mail, const char *expected)
@@ -17,6 +17,10 @@ static void check_mail(const char *members, guards_mail_t mail, const char *expe
     assert_int_equal(own_parse("sales@agentmail.to *@ours.example", &own, NULL), MAILBUS_OK);
     mail.message = mail_with(members);
     mail.headers = &mail.message->headers;
+    const agentmail_address_t *recipient = guards_recipient(mail.message);
+    if (mail.kind == OUTGOING_REPLY) {
+        mail.to = recipient == NULL ? NULL : recipient->address;
+    }
     mail.own = &own;
     mail.max_age_ms = 1000;
     const char *guard = guards_of_message(&mail, &detail);
@@ -74,7 +78,9 @@ static void test_own_sender(void **state)
     check("\"from\":[\"jane@example.com\",\"sales@agentmail.to\"]", "own-sender");
     check("\"reply_to\":\"support@agentmail.to\"", "own-sender");
     check("\"from\":\"other@agentmail.to\"", "");
-    check_mail("\"from\":\"other@agentmail.to\"", (guards_mail_t){.sender_is_inbox = true},
+    check_mail("\"from\":\"other@agentmail.to\"", (guards_mail_t){.from_is_inbox = true},
+               "own-sender");
+    check_mail("\"reply_to\":\"other@agentmail.to\"", (guards_mail_t){.to_is_inbox = true},
                "own-sender");
 }
 
@@ -213,6 +219,68 @@ static void test_null_return_path(void **state)
     check_header("Return-Path", "<jane@example.com>", "");
 }
 
+/* --- passing on ---------------------------------------------------------------------------------
+ */
+
+static void check_forward(const char *members, const char *to, const char *expected)
+{
+    check_mail(members, (guards_mail_t){.kind = OUTGOING_FORWARD, .to = to, .age_ms = 99999999},
+               expected);
+}
+
+/* Also what no answer may go to: lists, old mails, mails without a sender. */
+static void test_a_forward_may_pass_lists_on(void **state)
+{
+    (void)state;
+    check_forward("", "team@corp.example", "");
+    check_forward("\"from\":null", "team@corp.example", "");
+    check_forward("\"to\":\"x@list.example\"", "team@corp.example", "");
+    check_forward("\"from\":\"noreply@shop.example\"", "team@corp.example", "");
+    check_forward("\"headers\":{\"List-Id\":\"<x>\",\"Precedence\":\"bulk\",\"X-Loop\":\"l@x.y\","
+                  "\"Auto-Submitted\":\"auto-generated\"}",
+                  "team@corp.example", "");
+}
+
+static void test_a_forward_goes_to_nobody_who_sends_it_back(void **state)
+{
+    (void)state;
+    check_forward("", "Support@agentmail.to", "own-recipient");
+    check_forward("", "sales@agentmail.to", "own-recipient");
+    check_forward("", "x@ours.example", "own-recipient");
+    check_forward("", "JANE@example.com", "from-recipient");
+    check_forward("\"from\":\"sales@agentmail.to\"", "team@corp.example", "own-sender");
+    check_mail(
+        "", (guards_mail_t){.kind = OUTGOING_FORWARD, .to = "t@corp.example", .to_is_inbox = true},
+        "own-recipient");
+    check_mail(
+        "",
+        (guards_mail_t){.kind = OUTGOING_FORWARD, .to = "t@corp.example", .from_is_inbox = true},
+        "own-sender");
+}
+
+static void test_a_forward_is_not_passed_on_again(void **state)
+{
+    (void)state;
+    check_forward("\"headers\":{\"X-Loop\":\"Support@agentmail.to\"}", "team@corp.example",
+                  "loop-mark");
+    check_forward("\"headers\":{\"X-Loop\":[\"l@x.y\",\"sales@agentmail.to\"]}",
+                  "team@corp.example", "loop-mark");
+    check_mail(
+        "\"in_reply_to\":\"<ours@x>\"",
+        (guards_mail_t){.kind = OUTGOING_FORWARD, .to = "t@corp.example", .answers_ours = true},
+        "answers-us");
+}
+
+static void test_a_forward_of_a_bounce_would_bounce(void **state)
+{
+    (void)state;
+    check_forward("\"from\":\"MAILER-DAEMON@corp.example\"", "team@corp.example", "robot-sender");
+    check_forward("\"from\":\"postmaster@corp.example\"", "team@corp.example", "robot-sender");
+    check_forward("\"headers\":{\"Content-Type\":\"multipart/report\"}", "team@corp.example",
+                  "report");
+    check_forward("\"headers\":{\"Return-Path\":\"<>\"}", "team@corp.example", "null-return-path");
+}
+
 static void test_an_answer_goes_to_one_reply_to_address_or_the_sender(void **state)
 {
     (void)state;
@@ -245,6 +313,10 @@ int main(void)
         cmocka_unit_test(test_loop_mark),
         cmocka_unit_test(test_report),
         cmocka_unit_test(test_null_return_path),
+        cmocka_unit_test(test_a_forward_may_pass_lists_on),
+        cmocka_unit_test(test_a_forward_goes_to_nobody_who_sends_it_back),
+        cmocka_unit_test(test_a_forward_is_not_passed_on_again),
+        cmocka_unit_test(test_a_forward_of_a_bounce_would_bounce),
         cmocka_unit_test(test_an_answer_goes_to_one_reply_to_address_or_the_sender),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* quota.h: limits as functions of counts and the time. */
+/* outgoing/quota.h: limits as functions of counts and the time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "quota.h"
+#include "outgoing/quota.h"
 
 enum { NOW = 1000000 };
 

@@ -1,4 +1,4 @@
-/* request.h: what goes to the API. */
+/* outgoing/request.h: what goes to the API. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,28 +7,23 @@
 #include <cmocka.h>
 
 #include "mailbus/json.h"
-#include "mails.h"
-#include "request.h"
+#include "outgoing/request.h"
 
-static char name[] = "r", plain[] = "Hi {{sender.name}}: {{subject}}",
-            rich[] = "<p>{{sender.name}}</p>";
-
-static void check(const char *members, bool html, const char *expected)
+static void check(const outgoing_mail_t *mail, const char *to, const char *expected)
 {
-    const rule_t rule = {.name = name, .text = plain, .html = html ? rich : NULL};
-    agentmail_message_t *message = mail_with(members);
     mailbus_buf_t out = MAILBUS_BUF_INIT;
     mailbus_buf_t again = MAILBUS_BUF_INIT;
     cJSON *json = NULL;
-    assert_int_equal(request_render(message, &rule, &out, NULL), MAILBUS_OK);
+    assert_int_equal(request_render("support@agentmail.to\r\nBcc: x", to, mail, &out, NULL),
+                     MAILBUS_OK);
     assert_string_equal(out.data, expected);
     assert_int_equal(mailbus_json_parse_object(out.data, out.size, &json, NULL), MAILBUS_OK);
-    assert_int_equal(request_render(message, &rule, &again, NULL), MAILBUS_OK);
+    assert_int_equal(request_render("support@agentmail.to\r\nBcc: x", to, mail, &again, NULL),
+                     MAILBUS_OK);
     assert_string_equal(out.data, again.data); /* the same bytes under the same key */
     cJSON_Delete(json);
     mailbus_buf_free(&out);
     mailbus_buf_free(&again);
-    agentmail_message_free(&message);
 }
 
 #define HEADERS                                                                                    \
@@ -38,31 +33,39 @@ static void check(const char *members, bool html, const char *expected)
 static void test_answer_says_that_it_is_automatic(void **state)
 {
     (void)state;
-    check("", false, "{\"to\":[\"jane@example.com\"],\"text\":\"Hi Jane Doe: Question\"" HEADERS);
+    check(&(outgoing_mail_t){.kind = OUTGOING_REPLY, .text = "Hi\n\"you\""}, "jane@example.com",
+          "{\"to\":[\"jane@example.com\"],\"text\":\"Hi\\u000a\\\"you\\\"\"" HEADERS);
+    check(&(outgoing_mail_t){.kind = OUTGOING_REPLY, .text = "Hi", .html = "<p>Hi</p>"},
+          "jane@example.com",
+          "{\"to\":[\"jane@example.com\"],\"text\":\"Hi\",\"html\":\"<p>Hi</p>\"" HEADERS);
 }
 
-static void test_answer_goes_to_reply_to(void **state)
+static void test_forward_is_marked_with_the_inbox(void **state)
 {
     (void)state;
-    check("\"reply_to\":[\"Other <other@example.com>\",\"third@example.com\"]", false,
-          "{\"to\":[\"other@example.com\"],\"text\":\"Hi Jane Doe: Question\"" HEADERS);
+    check(&(outgoing_mail_t){.kind = OUTGOING_FORWARD, .text = "FYI"}, "team@corp.example",
+          "{\"to\":[\"team@corp.example\"],\"text\":\"FYI\",\"headers\":{"
+          "\"Auto-Submitted\":\"auto-generated\",\"X-Auto-Response-Suppress\":\"All\","
+          "\"X-Loop\":\"support@agentmail.to Bcc: x\"}}");
 }
 
-static void test_hostile_values_stay_in_their_place(void **state)
+static void test_what_is_no_utf8_is_refused(void **state)
 {
     (void)state;
-    check("\"from\":{\"name\":\"<b>\\\"x\\\"\",\"email\":\"a@b.c\"},\"subject\":\"a\\r\\nBcc: z\"",
-          true,
-          "{\"to\":[\"a@b.c\"],\"text\":\"Hi <b>\\\"x\\\": a Bcc: z\","
-          "\"html\":\"<p>&lt;b&gt;&quot;x&quot;</p>\"" HEADERS);
+    mailbus_buf_t out = MAILBUS_BUF_INIT;
+    outgoing_mail_t mail = {.kind = OUTGOING_REPLY, .text = "\xff"};
+    assert_int_equal(request_render("a@b.c", "d@e.f", &mail, &out, NULL), MAILBUS_EINVAL);
+    mail = (outgoing_mail_t){.kind = OUTGOING_REPLY, .text = "x", .html = "\xc3"};
+    assert_int_equal(request_render("a@b.c", "d@e.f", &mail, &out, NULL), MAILBUS_EINVAL);
+    mailbus_buf_free(&out);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answer_says_that_it_is_automatic),
-        cmocka_unit_test(test_answer_goes_to_reply_to),
-        cmocka_unit_test(test_hostile_values_stay_in_their_place),
+        cmocka_unit_test(test_forward_is_marked_with_the_inbox),
+        cmocka_unit_test(test_what_is_no_utf8_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* How many answers are too many: pure functions of counts and the time. */
-#ifndef AUTOREPLY_QUOTA_H
-#define AUTOREPLY_QUOTA_H
+#ifndef OUTGOING_QUOTA_H
+#define OUTGOING_QUOTA_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@
 typedef struct {
     int64_t again_after_ms; /* one answer per sender and rule in this time; at least a day */
     int64_t per_sender_day; /* answers to one sender in 24 hours, over all rules */
-    int64_t per_minute;     /* answers of the whole program; opens again by itself */
+    int64_t per_minute;     /* mails of the whole program, forwards too; opens again by itself */
 } quota_t;
 
 /* What was answered before. A sender is counted by its own address and by the one that the answer
@@ -19,7 +19,7 @@ typedef struct {
 typedef struct {
     int64_t same_rule;     /* answers to the sender by this rule within again_after_ms */
     int64_t sender_day;    /* answers to the sender within QUOTA_DAY_MS */
-    int64_t minute;        /* answers within QUOTA_MINUTE_MS */
+    int64_t minute;        /* mails of the program within QUOTA_MINUTE_MS */
     int64_t minute_oldest; /* when the oldest of these was; ms since 1970 */
 } quota_counts_t;
 

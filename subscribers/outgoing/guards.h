@@ -1,23 +1,25 @@
-/* When a mail is never answered: a table of small pure functions, one per rule.
+/* When a mail is never answered or passed on: a table of small pure functions, one per rule.
  *
  * Sources are named in the table: RFC 3834 (automatic responses), RFC 5230 (vacation), RFC 2919 and
  * 2369 (lists), RFC 6522 (reports), and what mail systems do beyond them. README.md lists every row
  * with its test. */
-#ifndef AUTOREPLY_GUARDS_H
-#define AUTOREPLY_GUARDS_H
+#ifndef OUTGOING_GUARDS_H
+#define OUTGOING_GUARDS_H
 
-#include "agentmail/message.h"
-#include "agentmail/own.h"
+#include "outgoing/outgoing.h"
 
 /* What the guards look at. */
 typedef struct {
+    outgoing_kind_t kind;
     const agentmail_message_t *message;
     const agentmail_headers_t *headers; /* the event's or the raw message's; NULL: not known yet */
+    const char *to; /* whom the mail would go to: guards_recipient, or the fixed address; NULL:
+                     * nobody */
     const own_t *own;
-    bool sender_is_inbox; /* the sender or the recipient of the answer is an inbox of ours that
-                           * mail came through before */
-    bool answers_ours;    /* In-Reply-To or References names an answer of ours */
-    int64_t age_ms;       /* since the gateway took it */
+    bool from_is_inbox; /* a sender is an inbox of ours that mail came through before */
+    bool to_is_inbox;   /* `to` is */
+    bool answers_ours;  /* In-Reply-To or References names a mail of ours */
+    int64_t age_ms;     /* since the gateway took it */
     int64_t max_age_ms;
 } guards_mail_t;
 

@@ -1,4 +1,4 @@
-#include "quota.h"
+#include "outgoing/quota.h"
 
 #include "mailbus/replay.h"
 

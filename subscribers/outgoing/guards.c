@@ -1,16 +1,19 @@
-#include "guards.h"
+#include "outgoing/guards.h"
 
 #include <assert.h>
 #include <string.h>
 
 #include "agentmail/text.h"
 
-/* True: do not answer. *detail may be set to what was seen. */
+/* True: do not send. *detail may be set to what was seen. */
 typedef bool(guard_fn)(const guards_mail_t *mail, const char **detail);
+
+enum { REPLY = 1, FORWARD = 2, BOTH = REPLY | FORWARD };
 
 typedef struct {
     const char *name;
     guard_fn *stops;
+    int kinds;
 } guard_t;
 
 const agentmail_address_t *guards_recipient(const agentmail_message_t *message)
@@ -32,20 +35,19 @@ static bool no_sender(const guards_mail_t *mail, const char **detail)
            mail->message->reply_to_broken;
 }
 
-/* True where `test` holds for a From address or for the one the answer would go to. */
+/* True where `test` holds for a From address, or for the one that an answer would go to. */
 static bool any_partner(const guards_mail_t *mail, const char **detail,
                         bool (*test)(const guards_mail_t *mail, const char *address))
 {
     const agentmail_addresses_t *from = &mail->message->from;
-    const agentmail_address_t *recipient = guards_recipient(mail->message);
     for (size_t i = 0; i < from->count; i++) {
         if (test(mail, from->items[i].address)) {
             *detail = from->items[i].address;
             return true;
         }
     }
-    if (recipient != NULL && test(mail, recipient->address)) {
-        *detail = recipient->address;
+    if (mail->kind == OUTGOING_REPLY && mail->to != NULL && test(mail, mail->to)) {
+        *detail = mail->to;
         return true;
     }
     return false;
@@ -59,7 +61,22 @@ static bool is_own(const guards_mail_t *mail, const char *address)
 /* RFC 5230 §4.5: never to oneself. Also not to another inbox of ours: it may answer too. */
 static bool own_sender(const guards_mail_t *mail, const char **detail)
 {
-    return any_partner(mail, detail, is_own) || mail->sender_is_inbox;
+    return any_partner(mail, detail, is_own) || mail->from_is_inbox ||
+           (mail->kind == OUTGOING_REPLY && mail->to_is_inbox);
+}
+
+/* A forward to an inbox of ours would come back as a mail. */
+static bool own_recipient(const guards_mail_t *mail, const char **detail)
+{
+    *detail = mail->to;
+    return is_own(mail, mail->to) || mail->to_is_inbox;
+}
+
+/* What they wrote is not news to them; and their vacation note would go round. */
+static bool from_recipient(const guards_mail_t *mail, const char **detail)
+{
+    *detail = mail->to;
+    return agentmail_addresses_have(&mail->message->from, mail->to);
 }
 
 /* RFC 5230 §4.6 and the addresses that programs write from. A tag (noreply+x@) changes nothing. */
@@ -94,6 +111,19 @@ static bool robot_sender(const guards_mail_t *mail, const char **detail)
     return any_partner(mail, detail, is_robot);
 }
 
+/* A bounce of what we passed on, passed on, bounces again. */
+static bool is_daemon(const guards_mail_t *mail, const char *address)
+{
+    (void)mail;
+    return agentmail_text_starts(address, "mailer-daemon@") ||
+           agentmail_text_starts(address, "postmaster@");
+}
+
+static bool daemon_sender(const guards_mail_t *mail, const char **detail)
+{
+    return any_partner(mail, detail, is_daemon);
+}
+
 static bool has_ours(const agentmail_addresses_t *list, const guards_mail_t *mail)
 {
     for (size_t i = 0; i < list->count; i++) {
@@ -112,7 +142,7 @@ static bool not_addressed(const guards_mail_t *mail, const char **detail)
     return !has_ours(&mail->message->to, mail) && !has_ours(&mail->message->cc, mail);
 }
 
-/* A conversation with an automatic answer is a loop in the making. */
+/* A conversation with an automatic mail of ours is a loop in the making. */
 static bool answers_us(const guards_mail_t *mail, const char **detail)
 {
     *detail = mail->message->in_reply_to;
@@ -239,6 +269,19 @@ static bool loop_mark(const guards_mail_t *mail, const char **detail)
     return *detail != NULL;
 }
 
+/* Lists mark their mails too: only our own mark says that we passed it on before. */
+static bool own_loop_mark(const guards_mail_t *mail, const char **detail)
+{
+    const char *value = NULL;
+    for (size_t at = 0; (value = agentmail_headers_next(mail->headers, "X-Loop", &at)) != NULL;) {
+        if (is_own(mail, value)) {
+            *detail = value;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* RFC 6522, RFC 3464, RFC 8098: bounces, receipts and other reports. */
 static bool report(const guards_mail_t *mail, const char **detail)
 {
@@ -266,27 +309,36 @@ static bool null_path(const guards_mail_t *mail, const char **detail)
  */
 
 static const guard_t by_message[] = {
-    {"no-sender", no_sender},         {"own-sender", own_sender}, {"robot-sender", robot_sender},
-    {"not-addressed", not_addressed}, {"answers-us", answers_us}, {"too-old", too_old},
+    {"no-sender", no_sender, REPLY},
+    {"own-sender", own_sender, BOTH},
+    {"own-recipient", own_recipient, FORWARD},
+    {"from-recipient", from_recipient, FORWARD},
+    {"robot-sender", robot_sender, REPLY},
+    {"robot-sender", daemon_sender, FORWARD},
+    {"not-addressed", not_addressed, REPLY},
+    {"answers-us", answers_us, BOTH},
+    {"too-old", too_old, REPLY},
 };
 
 static const guard_t by_header[] = {
-    {"auto-submitted", auto_submitted},
-    {"precedence", precedence},
-    {"list", list},
-    {"auto-response-suppress", suppress},
-    {"auto-reply-mark", reply_mark},
-    {"loop-mark", loop_mark},
-    {"report", report},
-    {"null-return-path", null_path},
+    {"auto-submitted", auto_submitted, REPLY},
+    {"precedence", precedence, REPLY},
+    {"list", list, REPLY},
+    {"auto-response-suppress", suppress, REPLY},
+    {"auto-reply-mark", reply_mark, REPLY},
+    {"loop-mark", loop_mark, REPLY},
+    {"loop-mark", own_loop_mark, FORWARD},
+    {"report", report, BOTH},
+    {"null-return-path", null_path, BOTH},
 };
 
 static const char *ask(const guard_t *guards, size_t count, const guards_mail_t *mail,
                        const char **ret_detail)
 {
+    int kind = mail->kind == OUTGOING_REPLY ? REPLY : FORWARD;
     for (size_t i = 0; i < count; i++) {
         const char *detail = NULL;
-        if (guards[i].stops(mail, &detail)) {
+        if ((guards[i].kinds & kind) != 0 && guards[i].stops(mail, &detail)) {
             if (ret_detail != NULL) {
                 *ret_detail = detail;
             }
