@@ -1,4 +1,4 @@
-#include "gateway_socket.h"
+#include "zmq_bound.h"
 
 #include <assert.h>
 #include <stdatomic.h>
@@ -26,10 +26,10 @@
 /* Monitor events taken in one round, so that a flood of connections does not starve the bus. */
 #define EVENTS_PER_ROUND 256
 
-struct gateway_socket {
+struct mb_bound {
     /* Set once. */
     void *context;
-    gateway_socket_options_t options; /* endpoint: as asked for, until bound */
+    mb_bound_options_t options; /* endpoint: as asked for, until bound */
     mb_key_pair_t own;
     char endpoint[ENDPOINT_SIZE];
     mb_log_t *log;
@@ -46,9 +46,9 @@ struct gateway_socket {
 };
 
 /* Open, bind and watch. The first time `endpoint` may hold a wildcard; afterwards it is real. */
-static mailbus_code_t socket_open(gateway_socket_t *self, mailbus_error_t *error)
+static mailbus_code_t socket_open(mb_bound_t *self, mailbus_error_t *error)
 {
-    const gateway_socket_options_t *wanted = &self->options;
+    const mb_bound_options_t *wanted = &self->options;
     const mb_socket_options_t options = {
         .send_hwm = wanted->send_hwm,
         .receive_hwm = wanted->receive_hwm,
@@ -92,7 +92,7 @@ out:
     return code;
 }
 
-static void register_metrics(gateway_socket_t *self, mb_metrics_t *metrics)
+static void register_metrics(mb_bound_t *self, mb_metrics_t *metrics)
 {
     char labels[64];
     snprintf(labels, sizeof labels, "socket=\"%s\"", self->options.stage);
@@ -104,12 +104,11 @@ static void register_metrics(gateway_socket_t *self, mb_metrics_t *metrics)
                                "Times that a bus socket was closed and bound again");
 }
 
-mailbus_code_t gateway_socket_new(void *context, const gateway_socket_options_t *options,
-                                  mb_metrics_t *metrics, mb_log_t *log, gateway_socket_t **ret_self,
-                                  mailbus_error_t *error)
+mailbus_code_t mb_bound_new(void *context, const mb_bound_options_t *options, mb_metrics_t *metrics,
+                            mb_log_t *log, mb_bound_t **ret_self, mailbus_error_t *error)
 {
     mailbus_code_t code = MAILBUS_OK;
-    gateway_socket_t *self = calloc(1, sizeof *self);
+    mb_bound_t *self = calloc(1, sizeof *self);
     if (self == NULL) {
         return mailbus_fail(error, MAILBUS_ENOMEM, "no memory for a bus socket");
     }
@@ -137,20 +136,19 @@ mailbus_code_t gateway_socket_new(void *context, const gateway_socket_options_t 
     mb_log(log, MB_INFO, options->stage, "bound", MB_S("endpoint", self->endpoint),
            MB_S("security", options->own != NULL ? "curve" : "none"));
     if (options->own == NULL && !mb_is_loopback(self->endpoint)) {
-        mb_log(log, MB_WARN, options->stage,
-               "bus.open=yes: everybody who reaches it reads all mail",
+        mb_log(log, MB_WARN, options->stage, options->open_warning,
                MB_S("endpoint", self->endpoint));
     }
     *ret_self = self;
     self = NULL;
 out:
-    gateway_socket_destroy(&self);
+    mb_bound_destroy(&self);
     return code;
 }
 
-void gateway_socket_destroy(gateway_socket_t **self_p)
+void mb_bound_destroy(mb_bound_t **self_p)
 {
-    gateway_socket_t *self = *self_p;
+    mb_bound_t *self = *self_p;
     *self_p = NULL;
     if (self == NULL) {
         return;
@@ -160,18 +158,17 @@ void gateway_socket_destroy(gateway_socket_t **self_p)
     free(self);
 }
 
-void *gateway_socket_handle(const gateway_socket_t *self)
+void *mb_bound_handle(const mb_bound_t *self)
 {
     return self->socket;
 }
 
-void *gateway_socket_monitor(const gateway_socket_t *self)
+void *mb_bound_monitor(const mb_bound_t *self)
 {
     return self->monitor != NULL ? mb_monitor_socket(self->monitor) : NULL;
 }
 
-static void handshake_failed(gateway_socket_t *self, const mb_monitor_event_t *event,
-                             int64_t now_ms)
+static void handshake_failed(mb_bound_t *self, const mb_monitor_event_t *event, int64_t now_ms)
 {
     mb_metric_add(self->handshake_failures, 1);
     if (now_ms - self->logged_ms < LOG_INTERVAL_MS) {
@@ -186,7 +183,7 @@ static void handshake_failed(gateway_socket_t *self, const mb_monitor_event_t *e
 }
 
 /* Take what the monitor saw. True where it saw the listener close. */
-static bool monitor_read(gateway_socket_t *self, int64_t now_ms)
+static bool monitor_read(mb_bound_t *self, int64_t now_ms)
 {
     bool closed = false;
     mb_monitor_event_t event;
@@ -201,7 +198,7 @@ static bool monitor_read(gateway_socket_t *self, int64_t now_ms)
     return closed;
 }
 
-void gateway_socket_tend(gateway_socket_t *self, int64_t now_ms)
+void mb_bound_tend(mb_bound_t *self, int64_t now_ms)
 {
     if (self->socket != NULL) {
         monitor_read(self, now_ms);
@@ -216,7 +213,7 @@ void gateway_socket_tend(gateway_socket_t *self, int64_t now_ms)
                MB_S("endpoint", self->endpoint));
         return;
     }
-    self->retry_ms = now_ms + GATEWAY_SOCKET_RETRY_MS;
+    self->retry_ms = now_ms + MB_BOUND_RETRY_MS;
     if (now_ms - self->logged_ms >= LOG_INTERVAL_MS) {
         mb_log(self->log, MB_ERROR, self->options.stage, "can't bind again, still trying",
                MB_S("endpoint", self->endpoint), MB_S("error", error.text));
@@ -226,7 +223,7 @@ void gateway_socket_tend(gateway_socket_t *self, int64_t now_ms)
 
 /* Unbind and wait until libzmq's thread has closed the listener: an ipc listener removes its file
  * when it closes, which must not be the file of the next one. */
-static void release_endpoint(gateway_socket_t *self)
+static void release_endpoint(mb_bound_t *self)
 {
     if (zmq_unbind(self->socket, self->endpoint) != 0) {
         return;
@@ -235,12 +232,12 @@ static void release_endpoint(gateway_socket_t *self)
     bool closed = false;
     while (!closed && mb_clock_monotonic_ms() < deadline) {
         zmq_pollitem_t item = {.socket = mb_monitor_socket(self->monitor), .events = ZMQ_POLLIN};
-        zmq_poll(&item, 1, GATEWAY_SOCKET_RETRY_MS);
+        zmq_poll(&item, 1, MB_BOUND_RETRY_MS);
         closed = monitor_read(self, mb_clock_monotonic_ms());
     }
 }
 
-void gateway_socket_rebind(gateway_socket_t *self)
+void mb_bound_rebind(mb_bound_t *self)
 {
     mb_metric_add(self->rebinds, 1);
     if (self->socket == NULL) {
@@ -256,12 +253,12 @@ void gateway_socket_rebind(gateway_socket_t *self)
     self->retry_ms = 0;
 }
 
-bool gateway_socket_bound(const gateway_socket_t *self)
+bool mb_bound_is_bound(const mb_bound_t *self)
 {
     return atomic_load(&self->bound);
 }
 
-const char *gateway_socket_endpoint(const gateway_socket_t *self)
+const char *mb_bound_endpoint(const mb_bound_t *self)
 {
     return self->endpoint;
 }

@@ -1,11 +1,11 @@
-#include "gateway_wake.h"
+#include "wake.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
-mailbus_code_t gateway_wake_new(int *ret_fd, mailbus_error_t *error)
+mailbus_code_t mb_wake_new(int *ret_fd, mailbus_error_t *error)
 {
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0) {
@@ -15,14 +15,14 @@ mailbus_code_t gateway_wake_new(int *ret_fd, mailbus_error_t *error)
     return MAILBUS_OK;
 }
 
-void gateway_wake(int fd)
+void mb_wake(int fd)
 {
     /* It can fail only where the counter is full, and then the thread is awake anyway. */
     int result = eventfd_write(fd, 1);
     assert(result == 0 || errno == EAGAIN);
 }
 
-void gateway_wake_clear(int fd)
+void mb_wake_clear(int fd)
 {
     eventfd_t count;
     int result = eventfd_read(fd, &count);
