@@ -1,15 +1,13 @@
 #include "suppression_file.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agentmail/text.h"
 #include "csv.h"
-#include "mailbus/event.h"
 #include "mailbus/json.h"
-#include "mailbus/replay.h"
+#include "suppression_row.h"
 
 enum {
     NAME_MAX_BYTES = 32, /* of a column that is known */
@@ -17,24 +15,6 @@ enum {
     NOTE_MAX = 500,
     IGNORED_SHOWN = 60, /* bytes of the name of a column that is ignored */
 };
-
-/* What a column holds. */
-typedef enum {
-    FIELD_ADDRESS,
-    FIELD_REASON,
-    FIELD_FIRST,
-    FIELD_LAST,
-    FIELD_CREATED,
-    FIELD_COUNT,
-    FIELD_AMBIGUOUS,
-    FIELD_EVENT,
-    FIELD_MESSAGE,
-    FIELD_NOTE,
-    FIELD_CODE,
-    FIELD_ERROR,
-    FIELD_TAGS,
-    FIELDS,
-} field_t;
 
 static const struct {
     const char *name; /* without what does not matter */
@@ -188,6 +168,15 @@ static mailbus_code_t check_columns(const suppression_file_t *self, mailbus_erro
     return MAILBUS_OK;
 }
 
+/* What is wrong is not one row: the text stays. */
+static mailbus_code_t no_such_file(mailbus_error_t *error)
+{
+    if (error != NULL) {
+        error->code = MAILBUS_ENOTFOUND;
+    }
+    return MAILBUS_ENOTFOUND;
+}
+
 static mailbus_code_t read_header(suppression_file_t *self, mailbus_error_t *error)
 {
     if (is_headerless(self->csv)) {
@@ -200,7 +189,7 @@ static mailbus_code_t read_header(suppression_file_t *self, mailbus_error_t *err
     } else {
         mailbus_code_t code = csv_take_header(self->csv, error);
         if (code != MAILBUS_OK) { /* no row can be read under it */
-            return mailbus_fail(error, MAILBUS_ENOTFOUND, "%s", error->text);
+            return no_such_file(error);
         }
         self->column_count = csv_count(self->csv);
         for (size_t i = 0; i < self->column_count; i++) {
@@ -216,153 +205,6 @@ static mailbus_code_t read_header(suppression_file_t *self, mailbus_error_t *err
         }
     }
     return check_columns(self, error);
-}
-
-/* --- values -------------------------------------------------------------------------------------
- */
-
-bool suppression_file_time(const char *value, char *text, size_t size)
-{
-    int64_t ms = 0;
-    char *end = NULL;
-    if (size < MAILBUS_TIME_SIZE) {
-        return false;
-    }
-    if (mailbus_time_parse(value, &ms) != MAILBUS_OK) {
-        double seconds = strtod(value, &end);
-        bool plain = value[0] >= '0' && value[0] <= '9' && *end == '\0' &&
-                     value[strspn(value, "0123456789.")] == '\0';
-        if (plain && seconds < 253402300800.0) { /* the year 10000 */
-            ms = (int64_t)(seconds * 1000);
-        } else {
-            time_t parsed = plain ? -1 : curl_getdate(value, NULL);
-            if (parsed < 0) {
-                return false;
-            }
-            ms = (int64_t)parsed * 1000;
-        }
-    }
-    mailbus_time_format(ms, text);
-    return true;
-}
-
-static mailbus_code_t add_time(cJSON *row, const char *name, const char *value,
-                               mailbus_error_t *error)
-{
-    char text[MAILBUS_TIME_SIZE];
-    if (!suppression_file_time(value, text, sizeof text)) {
-        return mailbus_fail(error, MAILBUS_EINVAL, "\"%.60s\" is no time", value);
-    }
-    cJSON_AddStringToObject(row, name, text);
-    return MAILBUS_OK;
-}
-
-static mailbus_code_t add_count(cJSON *row, const char *value, mailbus_error_t *error)
-{
-    enum { DIGITS_MAX = 12 };
-    size_t digits = strspn(value, "0123456789");
-    if (digits == 0 || digits > DIGITS_MAX || value[digits] != '\0') {
-        return mailbus_fail(error, MAILBUS_EINVAL, "the count \"%.40s\" is no number", value);
-    }
-    cJSON_AddNumberToObject(row, "count", strtod(value, NULL));
-    return MAILBUS_OK;
-}
-
-static mailbus_code_t add_ambiguous(cJSON *row, const char *value, mailbus_error_t *error)
-{
-    bool yes = agentmail_text_equal(value, "true") || agentmail_text_equal(value, "yes");
-    if (!yes && !agentmail_text_equal(value, "false") && !agentmail_text_equal(value, "no")) {
-        return mailbus_fail(error, MAILBUS_EINVAL, "\"ambiguous\" is true or false");
-    }
-    if (yes) {
-        cJSON_AddTrueToObject(row, "ambiguous");
-    }
-    return MAILBUS_OK;
-}
-
-/* The reason in the words of the list: SES writes BOUNCE. */
-static void add_reason(cJSON *row, const char *value)
-{
-    mailbus_buf_t lower = MAILBUS_BUF_INIT;
-    for (; *value != '\0'; value++) {
-        mailbus_buf_char(&lower, agentmail_text_lower(*value));
-    }
-    cJSON_AddStringToObject(row, "reason", lower.data != NULL ? lower.data : "");
-    mailbus_buf_free(&lower);
-}
-
-/* Mailgun's "550" and "No such mailbox" are one note; a note of ours goes before them. */
-static void add_note(cJSON *row, const char *const values[FIELDS])
-{
-    mailbus_buf_t note = MAILBUS_BUF_INIT;
-    const field_t parts[] = {FIELD_NOTE, FIELD_CODE, FIELD_ERROR};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        const char *value = values[parts[i]];
-        if (value[0] != '\0') {
-            mailbus_buf_text(&note, note.size > 0 ? " " : "");
-            mailbus_buf_text(&note, value);
-        }
-    }
-    if (note.size > 0) {
-        cJSON_AddStringToObject(row, "note", note.data);
-    }
-    mailbus_buf_free(&note);
-}
-
-static mailbus_code_t check_tags(const char *tags, mailbus_error_t *error)
-{
-    return tags[0] == '\0' || strcmp(tags, "*") == 0 || strcmp(tags, "[\"*\"]") == 0
-               ? MAILBUS_OK
-               : mailbus_fail(error, MAILBUS_EINVAL,
-                              "unsubscribed from \"%.60s\" alone, not from everything", tags);
-}
-
-static mailbus_code_t fill_row(const suppression_file_t *self, const char *const values[FIELDS],
-                               cJSON *row, mailbus_error_t *error)
-{
-    static const struct {
-        field_t field;
-        const char *name;
-    } texts[] = {{FIELD_EVENT, "event_id"}, {FIELD_MESSAGE, "message_id"}},
-      times[] = {{FIELD_FIRST, "first"}, {FIELD_CREATED, "first"}, {FIELD_LAST, "last"}};
-    mailbus_code_t code = values[FIELD_ADDRESS][0] != '\0'
-                              ? check_tags(values[FIELD_TAGS], error)
-                              : mailbus_fail(error, MAILBUS_EINVAL, "no address");
-    cJSON_AddNumberToObject(row, "line", (double)self->line);
-    cJSON_AddStringToObject(row, "address", values[FIELD_ADDRESS]);
-    add_reason(row, values[FIELD_REASON][0] != '\0' ? values[FIELD_REASON] : assumed_reason(self));
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        if (values[texts[i].field][0] != '\0') {
-            cJSON_AddStringToObject(row, texts[i].name, values[texts[i].field]);
-        }
-    }
-    for (size_t i = 0; code == MAILBUS_OK && i < sizeof times / sizeof times[0]; i++) {
-        if (values[times[i].field][0] != '\0' && mailbus_json_item(row, times[i].name) == NULL) {
-            code = add_time(row, times[i].name, values[times[i].field], error);
-        }
-    }
-    if (code == MAILBUS_OK && values[FIELD_COUNT][0] != '\0') {
-        code = add_count(row, values[FIELD_COUNT], error);
-    }
-    if (code == MAILBUS_OK && values[FIELD_AMBIGUOUS][0] != '\0') {
-        code = add_ambiguous(row, values[FIELD_AMBIGUOUS], error);
-    }
-    add_note(row, values);
-    return code;
-}
-
-static mailbus_code_t make_row(const suppression_file_t *self, const char *const values[FIELDS],
-                               cJSON **ret_row, mailbus_error_t *error)
-{
-    cJSON *row = cJSON_CreateObject();
-    mailbus_code_t code = row != NULL ? fill_row(self, values, row, error)
-                                      : mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
-    if (code != MAILBUS_OK) {
-        cJSON_Delete(row);
-        return code;
-    }
-    *ret_row = row;
-    return MAILBUS_OK;
 }
 
 /* --- CSV ----------------------------------------------------------------------------------------
@@ -398,7 +240,7 @@ static mailbus_code_t row_from_csv(const suppression_file_t *self, cJSON **ret_r
         }
     }
     if (code == MAILBUS_OK) {
-        code = make_row(self, values, ret_row, error);
+        code = suppression_row(values, self->line, assumed_reason(self), ret_row, error);
     }
     for (size_t i = 0; i < FIELDS; i++) {
         free(owned[i]);
@@ -421,7 +263,7 @@ static mailbus_code_t next_csv(suppression_file_t *self, cJSON **ret_row, mailbu
         }
     }
     if (code == MAILBUS_EINVAL && !self->begun) {
-        return mailbus_fail(error, MAILBUS_ENOTFOUND, "%s", error->text);
+        return no_such_file(error);
     }
     if (code != MAILBUS_OK || !read) {
         *ret_row = code == MAILBUS_OK ? NULL : *ret_row;
@@ -474,7 +316,7 @@ static mailbus_code_t row_from_json(suppression_file_t *self, const cJSON *objec
         self->begun = true;
     }
     if (code == MAILBUS_OK) {
-        code = make_row(self, values, ret_row, error);
+        code = suppression_row(values, self->line, assumed_reason(self), ret_row, error);
     }
     for (size_t i = 0; i < FIELDS; i++) {
         free(owned[i]);
