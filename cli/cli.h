@@ -44,6 +44,7 @@ extern const cli_command_t cli_webhook;
 extern const cli_command_t cli_dead;
 extern const cli_command_t cli_keys;
 extern const cli_command_t cli_check;
+extern const cli_command_t cli_autoreply;
 
 /* Tables that several commands take. */
 extern const mb_setting_t
