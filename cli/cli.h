@@ -41,6 +41,7 @@ extern const cli_command_t cli_fetch;
 extern const cli_command_t cli_status;
 extern const cli_command_t cli_webhook;
 extern const cli_command_t cli_dead;
+extern const cli_command_t cli_bounces;
 extern const cli_command_t cli_keys;
 
 /* Tables that several commands take. */

@@ -13,7 +13,7 @@
 enum { STATUS_OK, STATUS_FAILURE, STATUS_USAGE };
 
 static const cli_command_t *const commands[] = {
-    &cli_tail, &cli_fetch, &cli_status, &cli_webhook, &cli_dead, &cli_keys,
+    &cli_tail, &cli_fetch, &cli_status, &cli_webhook, &cli_dead, &cli_bounces, &cli_keys,
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
