@@ -8,7 +8,7 @@
 #include "state.h"
 
 static const state_program_t program = {
-    .name = "bounces", .schema = ledger_schema, .commands = commands_table};
+    .name = "bounces", .schema = ledger_schema, .commands = bounces_commands};
 
 static const table_column_t list_columns[] = {
     {"address", "ADDRESS", 40},    {"state", "STATE", 0},

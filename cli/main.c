@@ -13,7 +13,8 @@
 enum { STATUS_OK, STATUS_FAILURE, STATUS_USAGE };
 
 static const cli_command_t *const commands[] = {
-    &cli_tail, &cli_fetch, &cli_status, &cli_webhook, &cli_dead, &cli_bounces, &cli_keys,
+    &cli_tail, &cli_fetch,   &cli_status, &cli_webhook,
+    &cli_dead, &cli_bounces, &cli_keys,   &cli_check,
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -85,7 +86,7 @@ static int run(const cli_command_t *command, int argc, char **argv)
     }
     options_free(&options);
     if (code == MAILBUS_OK || code == MAILBUS_ESTOPPED) {
-        return STATUS_OK;
+        return cli.status;
     }
     fprintf(stderr, "mailbus %s: %s\n", command->name, error.text);
     return cli.usage ? STATUS_USAGE : STATUS_FAILURE;

@@ -308,18 +308,32 @@ void agentmail_send(agentmail_client_t *self, const char *inbox, const char *key
         result);
 }
 
-void agentmail_reply(agentmail_client_t *self, const char *inbox, const char *message_id,
-                     const char *key, const char *json, size_t size, agentmail_result_t *result)
+/* POST …/messages/{id}/<doing>. */
+static void post_message(agentmail_client_t *self, const char *doing, const char *inbox,
+                         const char *message_id, const char *key, const char *json, size_t size,
+                         agentmail_result_t *result)
 {
     run(self,
-        &(call_t){.doing = "reply",
+        &(call_t){.doing = doing,
                   .method = "POST",
-                  .path = {"inboxes", inbox, "messages", message_id, "reply"},
+                  .path = {"inboxes", inbox, "messages", message_id, doing},
                   .key = key,
                   .json = json,
                   .size = size,
                   .expected = "message_id"},
         result);
+}
+
+void agentmail_reply(agentmail_client_t *self, const char *inbox, const char *message_id,
+                     const char *key, const char *json, size_t size, agentmail_result_t *result)
+{
+    post_message(self, "reply", inbox, message_id, key, json, size, result);
+}
+
+void agentmail_forward(agentmail_client_t *self, const char *inbox, const char *message_id,
+                       const char *key, const char *json, size_t size, agentmail_result_t *result)
+{
+    post_message(self, "forward", inbox, message_id, key, json, size, result);
 }
 
 void agentmail_get_message(agentmail_client_t *self, const char *inbox, const char *message_id,

@@ -66,6 +66,9 @@ void agentmail_send(agentmail_client_t *self, const char *inbox, const char *key
                     size_t size, agentmail_result_t *result);
 void agentmail_reply(agentmail_client_t *self, const char *inbox, const char *message_id,
                      const char *key, const char *json, size_t size, agentmail_result_t *result);
+/* As agentmail_reply; the original's text and attachments go along. */
+void agentmail_forward(agentmail_client_t *self, const char *inbox, const char *message_id,
+                       const char *key, const char *json, size_t size, agentmail_result_t *result);
 void agentmail_get_message(agentmail_client_t *self, const char *inbox, const char *message_id,
                            agentmail_result_t *result);
 /* Append the first `limit` bytes of the raw message (.eml) to `out`; more is left where it is, that

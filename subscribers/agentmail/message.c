@@ -196,6 +196,28 @@ out:
     return code;
 }
 
+/* Moves the member into the message's tree, which owns its strings. A document may hold "text"
+ * already (null, or ""): the strings are looked at through the item. */
+static const char *take_text(agentmail_message_t *message, cJSON *answer, const char *key)
+{
+    if (text_of(answer, key) == NULL) {
+        return NULL;
+    }
+    cJSON *item = cJSON_DetachItemFromObjectCaseSensitive(answer, key);
+    if (!cJSON_AddItemToObject(message->tree, key, item)) {
+        cJSON_Delete(item);
+        return NULL;
+    }
+    return item->valuestring;
+}
+
+void agentmail_message_take_body(agentmail_message_t *message, cJSON *answer)
+{
+    message->text = take_text(message, answer, "text");
+    message->html = take_text(message, answer, "html");
+    message->body_absent = false;
+}
+
 void agentmail_message_free(agentmail_message_t **message_p)
 {
     agentmail_message_t *message = *message_p;

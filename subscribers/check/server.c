@@ -18,7 +18,10 @@
 enum {
     FRAME_MAX = MAILBUS_CHECK_MAX + 64, /* CURVE adds 33 bytes */
     RECEIVE_HWM = 64,                   /* questions that wait for each peer */
-    SEND_HWM = 64, /* answers that a peer may leave lying; then they are lost */
+    /* Answers that a peer may leave lying; what comes then is lost. libzmq notes in lots of half
+     * the mark that a peer has read, so half of it is what can be relied upon: more than the 64
+     * questions that CHECK.md lets be under way. */
+    SEND_HWM = 256,
     LINGER_MS = 200,
     MESSAGES_PER_ROUND = 64, /* between two looks at the rest */
     POLL_MS = 1000,
@@ -140,8 +143,10 @@ static mailbus_code_t open_socket(check_server_t *self, const char *endpoint,
                             "ask",
                             endpoint);
     }
-    return mb_bound_new(self->context, &options, self->runtime->metrics, self->runtime->log,
-                        &self->socket, error);
+    mailbus_error_t why = {.code = MAILBUS_OK};
+    mailbus_code_t code = mb_bound_new(self->context, &options, self->runtime->metrics,
+                                       self->runtime->log, &self->socket, &why);
+    return code == MAILBUS_OK ? code : mailbus_fail(error, code, "check.listen: %.230s", why.text);
 }
 
 static mailbus_code_t start(check_server_t *self, const char *endpoint, mailbus_error_t *error)

@@ -9,9 +9,10 @@
 #include "mailbus/check.h"
 #include "mailbus/subscriber.h"
 
-/* Rows for the subscriber's settings table. */
+/* Rows for the subscriber's settings table. A text, because an endpoint can't be empty; what is
+ * none is said at start. */
 #define CHECK_SERVER_SETTINGS(endpoint)                                                            \
-    {"check.listen", "endpoint",                                                                   \
+    {"check.listen", "text",                                                                       \
      endpoint,       "Where others ask whether they may send to an address; empty: nowhere",       \
      false,          NULL},                                                                        \
     {                                                                                              \

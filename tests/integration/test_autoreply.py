@@ -12,7 +12,7 @@ from mailbus_testing import BIN, Gateway, Program, Sim, Subscriber, received, wa
 SUPPORT = "Thanks for contacting support! We'll respond within 24 hours."
 SALES = "Thanks for your interest! A sales rep will contact you soon."
 KEY = {"AGENTMAIL_API_KEY": "am_test"}
-KILLS = int(os.environ.get("MAILBUS_TEST_KILLS", "50"))
+KILLS = int(os.environ.get("MAILBUS_TEST_KILLS", "5"))
 
 
 class Post:
@@ -60,7 +60,7 @@ class Post:
             return {}
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
             try:
-                return {row[0]: row[1:] for row in db.execute("SELECT event_id, action, reason FROM history")}
+                return {row[0]: row[1:] for row in db.execute("SELECT event_id, action, reason FROM outgoing_history")}
             except sqlite3.OperationalError:  # the tables are not there yet
                 return {}
 
@@ -152,7 +152,7 @@ def test_who_is_not_answered(post):
 
 
 def test_own_inboxes_from_the_settings(post):
-    with post.autoreply(reply__own_inboxes="ops@corp.example *@ours.example") as program:
+    with post.autoreply(send__own_inboxes="ops@corp.example *@ours.example") as program:
         first = post.mail(from_="Ops <OPS@corp.example>")
         second = post.mail(from_="anyone@ours.example")
         third = post.mail(reply_to=["ops@corp.example"])
@@ -182,7 +182,7 @@ def test_a_mail_without_header_in_its_event_is_judged_by_the_raw_message(post):
 
 
 def test_a_mail_whose_header_cannot_be_had_stays_unanswered(post):
-    with post.autoreply(reply__header_tries=3) as program:
+    with post.autoreply(send__header_tries=3) as program:
         event = post.mail(headers={}, known=False)
         history = post.wait_history(event, program=program)
         tries = [line for line in program.log if line.get("id") == event and line.get("message") == "trying again later"]
@@ -221,7 +221,7 @@ def test_limits_and_the_note_are_one_step_among_many_workers(post):
 
 
 def test_the_ceiling_per_minute_waits_and_loses_nothing(post):
-    with post.autoreply(reply__per_minute=3, workers=1) as program:
+    with post.autoreply(send__per_minute=3, workers=1) as program:
         events = [post.mail() for _ in range(4)]
         post.wait_history(*events[:3], program=program)
         line = program.wait_log(message="trying again later", id=events[3])
@@ -261,7 +261,7 @@ def test_a_service_that_is_down_is_waited_for(post):
         program.wait_log(message="trying again later", id=event)
         with sqlite3.connect(f"file:{post.folder / 'mailbus-autoreply.db'}?mode=ro", uri=True) as db:
             # certainly not sent: a try tomorrow is as good as one now
-            wait_for(lambda: db.execute("SELECT unsure_ms FROM answers").fetchone() == (0,), "the note that nothing was sent")
+            wait_for(lambda: db.execute("SELECT unsure_ms FROM outgoing_mails").fetchone() == (0,), "the note that nothing was sent")
         program.signal(signal.SIGSTOP)  # it must not ask before the new stand-in knows the mail
         post.sim = Sim(listen=address)
         post.sim.receive(**{"inbox_id": "support@agentmail.to", "from": "person1@example.com", "to": ["support@agentmail.to"],
@@ -293,10 +293,10 @@ def test_what_the_service_refuses_goes_to_the_dead_letters(post):
     with sqlite3.connect(post.folder / "mailbus-autoreply.db") as db:
         assert db.execute("SELECT count(*) FROM mailbus_dead").fetchone() == (1,)
         assert db.execute("SELECT count(*) FROM mailbus_inbox").fetchone() == (0,)
-        assert db.execute("SELECT state FROM answers").fetchone() == ("refused",)
+        assert db.execute("SELECT state FROM outgoing_mails").fetchone() == ("refused",)
 
 
-@pytest.mark.parametrize("point,kills", [("autoreply-sent", KILLS), ("autoreply-noted", max(1, KILLS // 5))])
+@pytest.mark.parametrize("point,kills", [("outgoing-sent", KILLS), ("outgoing-noted", max(1, KILLS // 5))])
 def test_killed_between_sending_and_noting_each_mail_has_one_answer(post, point, kills):
     """Every run passes the point with the mail that the last one left, and dies at it with the next."""
     events = []
@@ -319,10 +319,10 @@ def test_killed_between_sending_and_noting_each_mail_has_one_answer(post, point,
 def test_an_unsure_answer_is_not_sent_again_a_day_later(post):
     """Killed after sending, back when the service has forgotten the key: silence, and a dead letter that says why."""
     event = post.mail()
-    with post.autoreply(env={**KEY, "MAILBUS_TEST_KILL": "autoreply-sent"}, ready=False) as program:
+    with post.autoreply(env={**KEY, "MAILBUS_TEST_KILL": "outgoing-sent"}, ready=False) as program:
         assert program.process.wait(60) == -signal.SIGKILL
     with sqlite3.connect(post.folder / "mailbus-autoreply.db") as db:
-        db.execute("UPDATE answers SET unsure_ms = unsure_ms - ?", (24 * 3600 * 1000,))
+        db.execute("UPDATE outgoing_mails SET unsure_ms = unsure_ms - ?", (24 * 3600 * 1000,))
     with post.autoreply() as program:
         history = post.wait_history(event, program=program)
         program.stop()
@@ -375,9 +375,9 @@ def test_rules_are_read_again_on_sighup_and_a_mistake_changes_nothing(post):
     ({}, {}, "AGENTMAIL_API_KEY"),
     ({"api.base_url": "http://api.example.com/v0"}, KEY, "https://"),
     ({"reply.rules": "missing.zpl"}, KEY, "missing.zpl"),
-    ({"reply.own_inboxes": "nonsense"}, KEY, "nonsense"),
-    ({"reply.again_after": "1h"}, KEY, "reply.again_after"),
-    ({"reply.per_minute": "0"}, KEY, "reply.per_minute"),
+    ({"send.own_inboxes": "nonsense"}, KEY, "nonsense"),
+    ({"send.again_after": "1h"}, KEY, "send.again_after"),
+    ({"send.per_minute": "0"}, KEY, "send.per_minute"),
 ])
 def test_wrong_settings_are_told_at_the_start(tmp_path, settings, env, says):
     options = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
@@ -391,6 +391,6 @@ def test_wrong_settings_are_told_at_the_start(tmp_path, settings, env, says):
 def test_help_names_every_setting(tmp_path):
     result = subprocess.run([str(BIN / "mailbus-autoreply"), "--help"], capture_output=True, text=True, timeout=60)
     assert result.returncode == 0
-    for key in ("api.base_url", "api.key", "reply.rules", "reply.own_inboxes", "reply.again_after", "reply.per_sender_day",
-                "reply.per_minute", "reply.max_age", "reply.header_tries", "reply.dry_run", "--dry-run"):
+    for key in ("api.base_url", "api.key", "reply.rules", "send.own_inboxes", "send.again_after", "send.per_sender_day",
+                "send.per_minute", "send.max_age", "send.header_tries", "send.dry_run", "--dry-run"):
         assert key in result.stdout

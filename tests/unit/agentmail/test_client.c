@@ -82,20 +82,24 @@ static void test_calls_name_what_they_mean(void **state)
         {JSON("201 Created", "{\"webhook_id\":\"w1\",\"secret\":\"whsec_x\"}"), PEER_CLOSE},
         {JSON("200 OK", "{\"count\":0,\"webhooks\":[]}"), PEER_CLOSE},
         {"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", PEER_CLOSE},
+        {JSON("200 OK", SENT), PEER_CLOSE},
         {NULL, PEER_CLOSE}};
     static const char *const lines[] = {"POST /v0/inboxes/i%40x/messages/send HTTP",
                                         "GET /v0/inboxes/i%40x/messages/%3Cm%40x%3E HTTP",
-                                        "POST /v0/webhooks HTTP", "GET /v0/webhooks HTTP",
-                                        "DELETE /v0/webhooks/w1 HTTP"};
+                                        "POST /v0/webhooks HTTP",
+                                        "GET /v0/webhooks HTTP",
+                                        "DELETE /v0/webhooks/w1 HTTP",
+                                        "POST /v0/inboxes/i%40x/messages/%3Cm%40x%3E/forward HTTP"};
     static const char *const types[] = {"message.received", "message.sent", NULL};
     setup_t setup = set_up(answers, 0);
-    agentmail_result_t results[5];
+    agentmail_result_t results[6];
     agentmail_send(setup.client, "i@x", "k", "{}", 2, &results[0]);
     agentmail_get_message(setup.client, "i@x", "<m@x>", &results[1]);
     agentmail_webhook_create(setup.client, "https://h/\"", types, "dev", &results[2]);
     agentmail_webhook_list(setup.client, &results[3]);
     agentmail_webhook_delete(setup.client, "w1", &results[4]);
-    for (size_t i = 0; i < 5; i++) {
+    agentmail_forward(setup.client, "i@x", "<m@x>", "k", "{}", 2, &results[5]);
+    for (size_t i = 0; i < 6; i++) {
         if (results[i].verdict != AGENTMAIL_DONE) {
             fail_msg("%s", results[i].text);
         }

@@ -41,7 +41,7 @@ static mailbus_code_t run(sqlite3 *db, const char *name, const char *request, cJ
                           mailbus_error_t *error)
 {
     mailbus_buf_t answer = MAILBUS_BUF_INIT;
-    const mailbus_command_t *command = commands_table;
+    const mailbus_command_t *command = bounces_commands;
     while (strcmp(command->name, name) != 0) {
         command++;
         assert_non_null(command->name);

@@ -65,12 +65,20 @@ typedef struct {
 } mailbus_setting_t;
 
 /* Something that a person asks of the subscriber's own tables: `mailbus bounces list` and the like.
- * It reaches a running program through its admin listener, and the file of a stopped one directly,
- * so it knows nothing but the database. In a transaction of the runtime's, which commits where it
- * returns OK. `request` is a JSON object; append one to `answer`. Errors: EINVAL (what was asked is
- * wrong: the text says what would be right), ENOTFOUND, others as they come. Lists answer
- * {"rows":[{…}],"next":…}: `next` is what the next request gives as "after", null at the end; at
- * most "limit" rows. */
+ * It reaches a running program as POST /command/<name> on its admin listener, under the rules of
+ * admin.access, and the file of a stopped one directly. So it knows nothing but the database: what
+ * a handler keeps in memory must be looked up there again. In a transaction of the runtime's, which
+ * commits where it returns OK and is rolled back otherwise; neither BEGIN, COMMIT nor ROLLBACK.
+ *
+ * `request` is a JSON object of at most 4 MiB, NUL-terminated at `size`; append one to `answer`, at
+ * most 32 MiB. `now_ms`: since 1970. Errors: EINVAL (what was asked is wrong: the text says what
+ * would be right), ENOTFOUND, EEXIST, others as they come; the text is for the person who asks.
+ * Lists answer {"rows":[{…}],"next":…}: `next` is what the next request gives as "after", null at
+ * the end; at most "limit" rows.
+ *
+ * While it runs nobody else has the store: workers wait in mailbus_task_store, intake waits, and so
+ * do the admin listener's other pages. Tens of milliseconds hurt nobody; whoever has more to do
+ * (an import, a long list) asks again and again, and the others get their turn in between. */
 typedef struct {
     const char *name; /* [a-z-]+ */
     mailbus_code_t (*run)(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
