@@ -62,12 +62,24 @@ static bool look(job_t *job)
     return true;
 }
 
+/* With several parts that is normal where another one is tried again, and nothing to note. */
+static void sent_before(job_t *job)
+{
+    static const char reason[] = "answered-already";
+    if (job->part[0] == '\0') {
+        job_silent(job, reason, NULL);
+        return;
+    }
+    *job->result = (outgoing_result_t){.verdict = MAILBUS_DONE, .action = "silent"};
+    snprintf(job->result->reason, sizeof job->result->reason, "%s", reason);
+}
+
 /* True: an earlier try wrote it down, and it was taken up. */
 static bool resume(job_t *job)
 {
     switch (job->look.record.state) {
     case RECORD_SENT:
-        job_silent(job, "answered-already", NULL);
+        sent_before(job);
         return true;
     case RECORD_PLANNED:
         job->to = job->look.record.recipient;

@@ -24,11 +24,18 @@ class Post:
         self.number = 0
 
     def autoreply(self, *arguments, env=None, ready=True, **settings):
+        return self.subscriber("mailbus-autoreply", *arguments, env=env, ready=ready, **settings)
+
+    def subscriber(self, name, *arguments, env=None, ready=True, **settings):
         settings.setdefault("api__base_url", self.sim.base_url)
         settings.setdefault("retry__first_pause", "50ms")
         settings.setdefault("bus__start", "oldest")
-        return Subscriber("mailbus-autoreply", self.folder, self.gateway.bus(), *arguments,
+        return Subscriber(name, self.folder, self.gateway.bus(), *arguments,
                           env=env or KEY, ready=ready, **settings)
+
+    def sender(self, *arguments, env=None, ready=True, **settings):
+        """mailbus-sender, which forwards and answers everything (tests/outgoing/sender.c)."""
+        return self.subscriber("mailbus-sender", *arguments, env=env, ready=ready, **settings)
 
     def mail(self, inbox="support@agentmail.to", headers=None, *, topic="message.received", known=True, **message):
         """A mail arrives: the stand-in keeps it, its event goes to the gateway. Returns the event's id."""
