@@ -42,6 +42,7 @@ extern const cli_command_t cli_fetch;
 extern const cli_command_t cli_status;
 extern const cli_command_t cli_webhook;
 extern const cli_command_t cli_dead;
+extern const cli_command_t cli_bounces;
 extern const cli_command_t cli_keys;
 extern const cli_command_t cli_check;
 extern const cli_command_t cli_autoreply;

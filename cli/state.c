@@ -189,13 +189,20 @@ mailbus_code_t state_list(cli_t *cli, const state_program_t *program, const char
                           mailbus_error_t *error)
 {
     table_format_t format = TABLE_TEXT;
+    mailbus_code_t code = state_format(cli, &format, error);
+    return code != MAILBUS_OK
+               ? code
+               : state_list_as(cli, program, command, request, columns, format, empty, error);
+}
+
+mailbus_code_t state_list_as(cli_t *cli, const state_program_t *program, const char *command,
+                             cJSON *request, const table_column_t *columns, table_format_t format,
+                             const char *empty, mailbus_error_t *error)
+{
     table_t *table = NULL;
     int count = 0;
     bool more = true;
-    mailbus_code_t code = state_format(cli, &format, error);
-    if (code == MAILBUS_OK) {
-        code = table_new(columns, format, stdout, &table, error);
-    }
+    mailbus_code_t code = table_new(columns, format, stdout, &table, error);
     if (code == MAILBUS_OK && !set_item(request, "limit", cJSON_CreateNumber(PAGE_ROWS))) {
         code = mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
     }

@@ -205,6 +205,8 @@ static void explain(const agentmail_handle_t *self, CURLcode code, agentmail_ans
         why = "the answer's header does not end";
     } else if (self->reached_limit) {
         why = "the answer is longer than allowed";
+    } else if (code == CURLE_OUT_OF_MEMORY) { /* also what libcurl says of one endless line */
+        why = "out of memory, or a line of the answer's header does not end";
     } else if (self->body->failed) {
         why = "out of memory";
     } else if (code == CURLE_ABORTED_BY_CALLBACK) {

@@ -258,9 +258,9 @@ static mailbus_code_t with_request(command_fn *run, sqlite3 *db, const char *req
 COMMAND(list)
 COMMAND(show)
 COMMAND(clear)
-COMMAND(commands_rates)
+COMMAND(bounces_rates)
 
-const mailbus_command_t commands_table[] = {
-    {"list", run_list}, {"show", run_show}, {"clear", run_clear}, {"rates", run_commands_rates},
-    {NULL, NULL},
+const mailbus_command_t bounces_commands[] = {
+    {"list", run_list},           {"show", run_show}, {"clear", run_clear},
+    {"rates", run_bounces_rates}, {NULL, NULL},
 };

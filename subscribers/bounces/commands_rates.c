@@ -45,8 +45,8 @@ static mailbus_code_t visit_rate(void *arg, const rates_row_t *row, mailbus_erro
     return MAILBUS_OK;
 }
 
-mailbus_code_t commands_rates(sqlite3 *db, const cJSON *request, int64_t now_ms,
-                              mailbus_buf_t *answer, mailbus_error_t *error)
+mailbus_code_t bounces_rates(sqlite3 *db, const cJSON *request, int64_t now_ms,
+                             mailbus_buf_t *answer, mailbus_error_t *error)
 {
     limits_t limits = LIMITS_INIT;
     const char *inbox = NULL;

@@ -174,7 +174,7 @@ int main(int argc, char **argv)
         .handle = handle,
         .reload = reload,
         .stop = stop,
-        .commands = commands_table,
+        .commands = bounces_commands,
         .carry = carry_over,
     };
     return mailbus_subscriber_main(argc, argv, &bounces);

@@ -24,22 +24,31 @@ class Post:
         self.number = 0
 
     def autoreply(self, *arguments, env=None, ready=True, **settings):
+        return self.subscriber("mailbus-autoreply", *arguments, env=env, ready=ready, **settings)
+
+    def subscriber(self, name, *arguments, env=None, ready=True, **settings):
         settings.setdefault("api__base_url", self.sim.base_url)
         settings.setdefault("retry__first_pause", "50ms")
         settings.setdefault("bus__start", "oldest")
-        return Subscriber("mailbus-autoreply", self.folder, self.gateway.bus(), *arguments,
+        return Subscriber(name, self.folder, self.gateway.bus(), *arguments,
                           env=env or KEY, ready=ready, **settings)
+
+    def sender(self, *arguments, env=None, ready=True, **settings):
+        """mailbus-sender, which forwards and answers everything (tests/outgoing/sender.c)."""
+        return self.subscriber("mailbus-sender", *arguments, env=env, ready=ready, **settings)
 
     def mail(self, inbox="support@agentmail.to", headers=None, *, topic="message.received", known=True, **message):
         """A mail arrives: the stand-in keeps it, its event goes to the gateway. Returns the event's id."""
         self.number += 1
         sender = message.pop("from_", f"Person {self.number} <person{self.number}@example.com>")
+        sim_from = message.pop("sim_from", sender)  # where the stand-in does not take the event's
         headers = {"Subject": "Hello"} if headers is None else headers
+        sim_headers = message.pop("sim_headers", headers)
         message_id = f"<mail{self.number}@example.com>"
         if known:
-            self.sim.receive(**{"inbox_id": inbox, "from": sender, "to": [inbox], "subject": "Hello", "text": "Hi.",
-                                "message_id": message_id, "headers": {k: v for k, v in headers.items() if k != "Subject"}})
-        event = received(self.number, topic=topic, inbox_id=inbox, to=[inbox], message_id=message_id, **message)
+            self.sim.receive(**{"inbox_id": inbox, "from": sim_from, "to": [inbox], "subject": "Hello", "text": "Hi.",
+                                "message_id": message_id, "headers": {k: v for k, v in sim_headers.items() if k != "Subject"}})
+        event = received(self.number, **{"topic": topic, "inbox_id": inbox, "to": [inbox], "message_id": message_id, **message})
         event["message"]["from"] = sender
         event["message"]["headers"] = headers
         if not headers:
