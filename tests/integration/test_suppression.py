@@ -226,7 +226,7 @@ def test_the_next_automatic_reply_is_not_sent(tmp_path):
 
 
 def load(seed, count, people):
-    """Complaints, bounces and rejects about a few people, with what they must come to: {address: (reason, count)}."""
+    """Complaints, bounces and rejects about a few people, with what was said: {address: {reason: how often}}."""
     draw = random.Random(seed)
     events, told = [], {}
     for i in range(count):
@@ -237,53 +237,53 @@ def load(seed, count, people):
         events.append(make(what, event_id=f"evt_load_{seed}_{i}", time=time))
         told.setdefault(person, {}).setdefault(reason, 0)
         told[person][reason] += 1
-    strongest = {}
-    for person, reasons in told.items():
-        reason = next(one for one in ("complaint", "bounce", "rejected") if one in reasons)
-        strongest[person] = (reason, reasons[reason])
-    return events, strongest
+    return events, told
+
+
+def strongest(told):
+    """{address: (reason, count)} as the list shows it."""
+    return {person: next((reason, reasons[reason]) for reason in ("complaint", "bounce", "rejected") if reason in reasons)
+            for person, reasons in told.items()}
 
 
 def test_killed_again_and_again_under_load_every_event_counts_once(gateway, tmp_path):
-    """kill -9 at random moments while events come: the counts are those of the events."""
+    """kill -9 at random moments while events come: the counts are those of the events, and the block list is the list."""
     batches = [load(seed, 120, 12) for seed in range(KILLS)]
-    draw = random.Random(11)
-    for events, _ in batches:
-        with Suppression(tmp_path, gateway.bus()) as program:
-            sender = threading.Thread(target=post, args=(gateway, *events))
-            before = len(rows(program.path, "SELECT 1 FROM facts"))
-            wanted = before + draw.randrange(1, len(events))
-            sender.start()
-            wait_for(lambda: len(rows(program.path, "SELECT 1 FROM facts")) >= wanted or not sender.is_alive(),
-                     lambda: f"{wanted} facts\n{program.tail()}")
-            program.kill()
-            sender.join()
     expected = {}
-    for events, _ in batches:
-        for event in events:
-            for key, reason in (("complaint", "complaint"), ("bounce", "bounce"), ("reject", "rejected")):
-                if key in event:
-                    body = event[key]
-                    who = (body.get("recipients") or [body.get("reason", "").split()[0]])[0]
-                    who = who["address"] if isinstance(who, dict) else who
-                    counts = expected.setdefault(who, {})
-                    counts[reason] = counts.get(reason, 0) + 1
-    total = sum(len(events) for events, _ in batches)
-    with Suppression(tmp_path, gateway.bus()) as program:
-        wait_for(lambda: len(rows(program.path, "SELECT 1 FROM facts")) == total,
-                 lambda: f"{total} facts, not {len(rows(program.path, 'SELECT 1 FROM facts'))}\n{program.tail()}")
-        program.stop()
+    for _, told in batches:
+        for person, reasons in told.items():
+            for reason, count in reasons.items():
+                counts = expected.setdefault(person, {})
+                counts[reason] = counts.get(reason, 0) + count
+    draw = random.Random(11)
+    facts = tmp_path / "mailbus-suppression.db"
+    with Sim() as sim:
+        for events, _ in batches:
+            with writer(tmp_path, gateway.bus(), sim) as program:
+                sender = threading.Thread(target=post, args=(gateway, *events))
+                wanted = len(rows(facts, "SELECT 1 FROM facts")) + draw.randrange(1, len(events))
+                sender.start()
+                wait_for(lambda: len(rows(facts, "SELECT 1 FROM facts")) >= wanted or not sender.is_alive(),
+                         lambda: f"{wanted} facts\n{program.tail()}")
+                program.kill()
+                sender.join()
+        total = sum(len(events) for events, _ in batches)
+        with writer(tmp_path, gateway.bus(), sim) as program:
+            wait_for(lambda: len(rows(facts, "SELECT 1 FROM facts")) == total,
+                     lambda: f"{total} facts, not {len(rows(facts, 'SELECT 1 FROM facts'))}\n{program.tail()}")
+            wait_blocked(sim, program, *expected)
+            program.stop()
+        sim.stop()
     got = {}
-    for address, reason, count in rows(tmp_path / "mailbus-suppression.db",
-                                       "SELECT address, reason, events FROM evidence"):
+    for address, reason, count in rows(facts, "SELECT address, reason, events FROM evidence"):
         got.setdefault(address, {})[reason] = count
     assert got == expected
-    assert rows(tmp_path / "mailbus-suppression.db", "PRAGMA integrity_check") == [("ok",)]
+    assert rows(facts, "PRAGMA integrity_check") == [("ok",)]
 
 
 def test_shuffled_events_and_a_replay_give_the_same_list(tmp_path):
     """Three orders of the same events, and a second program that gets the whole journal: one list."""
-    events, expected = load(5, 150, 9)
+    events, told = load(5, 150, 9)
     lists = []
     for order in range(3):
         folder = tmp_path / f"order{order}"
@@ -303,7 +303,7 @@ def test_shuffled_events_and_a_replay_give_the_same_list(tmp_path):
             lists.append(export(again))
             gateway.stop()
     assert all(one == lists[0] for one in lists)
-    assert {address: (row[0], row[3]) for address, row in entries(tmp_path / "order0" / "mailbus-suppression.db").items()} == expected
+    assert {address: (row[0], row[3]) for address, row in entries(tmp_path / "order0" / "mailbus-suppression.db").items()} == strongest(told)
 
 
 def test_rebuild_keeps_what_people_did_and_what_the_journal_no_longer_has(tmp_path):
