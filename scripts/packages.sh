@@ -4,7 +4,7 @@ PACKAGES_BUILD="gcc libc6-dev make cmake ninja-build pkg-config libzmq3-dev libc
     libcjson-dev libpcre2-dev libssl-dev libcurl4-openssl-dev libsqlite3-dev libgnutls28-dev libidn2-dev"
 PACKAGES_RUN="$PACKAGES_BUILD curl ca-certificates"
 PACKAGES_TEST="$PACKAGES_RUN clang libclang-rt-14-dev clang-format libcmocka-dev zlib1g-dev python3 python3-pytest
-    python3-pytest-timeout python3-zmq python3-jsonschema openssl procps"
+    python3-pytest-timeout python3-pytest-xdist python3-zmq python3-jsonschema openssl procps"
 
 # say TEXT: one line about what this script does.
 say() {
