@@ -21,7 +21,7 @@ extern const letters_ops_t letters_admin_ops;
 /* Those that fit an open place. */
 static inline const letters_ops_t *letters_ops(const place_t *place)
 {
-    return place->admin != NULL ? &letters_admin_ops : &letters_file_ops;
+    return place->running != NULL ? &letters_admin_ops : &letters_file_ops;
 }
 
 #endif

@@ -13,8 +13,8 @@
 static mailbus_code_t call(place_t *place, const char *method, const char *path, cJSON **ret_tree,
                            mailbus_error_t *error)
 {
-    const admin_question_t question = {.method = method, .path = path};
-    return admin_call(place->admin, &question, ret_tree, error);
+    const running_question_t question = {.method = method, .path = path};
+    return running_call(place->running, &question, ret_tree, error);
 }
 
 static uint64_t number_of(const cJSON *item, const char *key)

@@ -9,7 +9,8 @@
 
 enum {
     ADDRESS_MAX = 256,
-    LOCK_WAIT_MS = 1000, /* a command's turn, or a program's start, is over by then */
+    LOCK_WAIT_MS =
+        2000, /* the turn of a command or two, or the start of a program, is over by then */
     LOCK_PAUSE_MS = 20,
 };
 
@@ -65,19 +66,19 @@ static mailbus_code_t find_admin(const char *path, char *address, size_t size)
 static mailbus_code_t open_running(const place_options_t *options, place_t *ret_self,
                                    mailbus_error_t *error)
 {
-    static const admin_question_t alive = {.method = "GET", .path = "/healthz"};
+    static const running_question_t alive = {.method = "GET", .path = "/healthz"};
     char address[ADDRESS_MAX];
     place_t self = {0};
-    admin_answer_t answer = {0};
+    running_answer_t answer = {0};
     if (find_admin(options->path, address, sizeof address) != MAILBUS_OK) {
         return mailbus_fail(error, MAILBUS_ENOTFOUND,
                             "%.120s is in use by a program without an admin listener "
                             "(admin.listen): stop it first",
                             options->path);
     }
-    mailbus_code_t code = admin_new(address, options->timeout_ms, &self.admin, error);
+    mailbus_code_t code = running_new(address, options->timeout_ms, &self.running, error);
     if (code == MAILBUS_OK) {
-        code = admin_ask(self.admin, &alive, &answer, error);
+        code = running_ask(self.running, &alive, &answer, error);
     }
     if (code == MAILBUS_OK) {
         *ret_self = self;
@@ -97,13 +98,15 @@ mailbus_code_t place_open(const place_options_t *options, place_t *ret_self, mai
 {
     if (options->admin[0] != '\0') {
         place_t self = {0};
-        mailbus_code_t code = admin_new(options->admin, options->timeout_ms, &self.admin, error);
+        mailbus_code_t code =
+            running_new(options->admin, options->timeout_ms, &self.running, error);
         if (code == MAILBUS_OK) {
             *ret_self = self;
         }
         return code;
     }
-    int64_t until_ms = mb_clock_monotonic_ms() + LOCK_WAIT_MS;
+    int64_t wait_ms = options->timeout_ms < LOCK_WAIT_MS ? options->timeout_ms : LOCK_WAIT_MS;
+    int64_t until_ms = mb_clock_monotonic_ms() + wait_ms;
     for (;;) {
         mailbus_code_t code = open_file(options, ret_self, error);
         if (code != MAILBUS_EEXIST) {
@@ -125,7 +128,7 @@ mailbus_code_t place_open(const place_options_t *options, place_t *ret_self, mai
 
 void place_close(place_t *self)
 {
-    admin_destroy(&self->admin);
+    running_destroy(&self->running);
     store_close(&self->store, !self->unclean);
 }
 

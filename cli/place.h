@@ -3,7 +3,7 @@
 #ifndef CLI_PLACE_H
 #define CLI_PLACE_H
 
-#include "admin.h"
+#include "running.h"
 #include "store.h"
 
 typedef struct {
@@ -16,14 +16,14 @@ typedef struct {
 
 /* One of the two. */
 typedef struct {
-    store_t *store; /* the file is open under its lock; no transaction */
-    admin_t *admin; /* the program answers there */
-    bool unclean;   /* the file's program did not end in order, and must still see that */
+    store_t *store;     /* the file is open under its lock; no transaction */
+    running_t *running; /* the program answers there */
+    bool unclean;       /* the file's program did not end in order, and must still see that */
 } place_t;
 
 /* ENOTFOUND: no such file, or nobody listens; EEXIST: the file is in use, and its program can't be
  * asked. A lock that is held without a listener may be another command's, or of a program that is
- * just starting or stopping: that is waited for, a second at most. */
+ * just starting or stopping: that is waited for, two seconds at most. */
 MAILBUS_MUST_USE mailbus_code_t place_open(const place_options_t *options, place_t *ret_self,
                                            mailbus_error_t *error);
 void place_close(place_t *self); /* takes one that was never opened, all zero */

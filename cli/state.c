@@ -80,7 +80,7 @@ static mailbus_code_t ask_file(place_t *place, const question_t *question, cJSON
 }
 
 /* What a 404 means: the command's own, or there is nobody who knows the command. */
-static mailbus_code_t judge_missing(const admin_answer_t *answer, const place_t *place,
+static mailbus_code_t judge_missing(const running_answer_t *answer, const place_t *place,
                                     const question_t *question, mailbus_error_t *error)
 {
     const char *kind = mailbus_json_string(answer->tree, "code");
@@ -88,15 +88,15 @@ static mailbus_code_t judge_missing(const admin_answer_t *answer, const place_t 
         return mailbus_fail(error, MAILBUS_ENOTFOUND,
                             "the program on %.80s does not know the command \"%s\": it is an older "
                             "mailbus-%s, or another program",
-                            admin_address(place->admin), question->command,
+                            running_address(place->running), question->command,
                             question->program->name);
     }
     const char *text = mailbus_json_string(answer->tree, "error");
     if (strcmp(kind, "other-program") == 0 && text != NULL) {
-        return mailbus_fail(error, MAILBUS_ENOTFOUND, "%.80s: %.160s", admin_address(place->admin),
-                            text);
+        return mailbus_fail(error, MAILBUS_ENOTFOUND, "%.80s: %.160s",
+                            running_address(place->running), text);
     }
-    return admin_judge(answer, error);
+    return running_judge(answer, error);
 }
 
 /* The program that runs. */
@@ -104,17 +104,17 @@ static mailbus_code_t ask_program(place_t *place, const question_t *question, cJ
                                   mailbus_error_t *error)
 {
     char path[200];
-    admin_answer_t answer = {0};
+    running_answer_t answer = {0};
     snprintf(path, sizeof path, "/command/%.80s?subscriber=%.80s", question->command,
              question->program->name);
-    const admin_question_t http = {.method = "POST",
-                                   .path = path,
-                                   .body = question->request,
-                                   .size = strlen(question->request)};
-    mailbus_code_t code = admin_ask(place->admin, &http, &answer, error);
+    const running_question_t http = {.method = "POST",
+                                     .path = path,
+                                     .body = question->request,
+                                     .size = strlen(question->request)};
+    mailbus_code_t code = running_ask(place->running, &http, &answer, error);
     if (code == MAILBUS_OK) {
         code = answer.status == 404 ? judge_missing(&answer, place, question, error)
-                                    : admin_judge(&answer, error);
+                                    : running_judge(&answer, error);
     }
     if (code != MAILBUS_OK) {
         cJSON_Delete(answer.tree);
@@ -146,8 +146,8 @@ mailbus_code_t state_ask(cli_t *cli, const state_program_t *program, const char 
                               ? place_open(&options, &place, error)
                               : mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
     if (code == MAILBUS_OK) {
-        code = place.admin != NULL ? ask_program(&place, &question, ret_answer, error)
-                                   : ask_file(&place, &question, ret_answer, error);
+        code = place.running != NULL ? ask_program(&place, &question, ret_answer, error)
+                                     : ask_file(&place, &question, ret_answer, error);
         place_close(&place);
     }
     free(question.request); /* cJSON's allocator is malloc: its hooks are never set */
@@ -189,13 +189,20 @@ mailbus_code_t state_list(cli_t *cli, const state_program_t *program, const char
                           mailbus_error_t *error)
 {
     table_format_t format = TABLE_TEXT;
+    mailbus_code_t code = state_format(cli, &format, error);
+    return code != MAILBUS_OK
+               ? code
+               : state_list_as(cli, program, command, request, columns, format, empty, error);
+}
+
+mailbus_code_t state_list_as(cli_t *cli, const state_program_t *program, const char *command,
+                             cJSON *request, const table_column_t *columns, table_format_t format,
+                             const char *empty, mailbus_error_t *error)
+{
     table_t *table = NULL;
     int count = 0;
     bool more = true;
-    mailbus_code_t code = state_format(cli, &format, error);
-    if (code == MAILBUS_OK) {
-        code = table_new(columns, format, stdout, &table, error);
-    }
+    mailbus_code_t code = table_new(columns, format, stdout, &table, error);
     if (code == MAILBUS_OK && !set_item(request, "limit", cJSON_CreateNumber(PAGE_ROWS))) {
         code = mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
     }

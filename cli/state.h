@@ -41,6 +41,11 @@ MAILBUS_MUST_USE mailbus_code_t state_list(cli_t *cli, const state_program_t *pr
                                            const char *command, cJSON *request,
                                            const table_column_t *columns, const char *empty,
                                            mailbus_error_t *error);
+/* The same in a format of the caller's choice: an export is CSV where nobody says otherwise. */
+MAILBUS_MUST_USE mailbus_code_t state_list_as(cli_t *cli, const state_program_t *program,
+                                              const char *command, cJSON *request,
+                                              const table_column_t *columns, table_format_t format,
+                                              const char *empty, mailbus_error_t *error);
 /* A command whose answer is one object, printed as table_object does. */
 MAILBUS_MUST_USE mailbus_code_t state_show(cli_t *cli, const state_program_t *program,
                                            const char *command, const cJSON *request,

@@ -437,3 +437,41 @@ void agentmail_webhook_delete(agentmail_client_t *self, const char *webhook_id,
         &(call_t){.doing = "delete webhook", .method = "DELETE", .path = {"webhooks", webhook_id}},
         result);
 }
+
+void agentmail_block_create(agentmail_client_t *self, const char *entry, const char *reason,
+                            agentmail_result_t *result)
+{
+    static const char doing[] = "block an address";
+    mailbus_buf_t json = MAILBUS_BUF_INIT;
+    if (!mailbus_utf8_valid(entry, strlen(entry)) || !mailbus_utf8_valid(reason, strlen(reason))) {
+        refuse(result, AGENTMAIL_REJECT, doing, "not UTF-8");
+        return;
+    }
+    mailbus_buf_char(&json, '{');
+    write_member(&json, "entry", entry);
+    mailbus_buf_char(&json, ',');
+    write_member(&json, "reason", reason);
+    mailbus_buf_char(&json, '}');
+    if (json.failed) {
+        refuse(result, AGENTMAIL_RETRY, doing, "out of memory");
+    } else {
+        run(self,
+            &(call_t){.doing = doing,
+                      .method = "POST",
+                      .path = {"lists", "send", "block"},
+                      .json = json.data,
+                      .size = json.size,
+                      .expected = "entry"},
+            result);
+    }
+    mailbus_buf_free(&json);
+}
+
+void agentmail_block_delete(agentmail_client_t *self, const char *entry, agentmail_result_t *result)
+{
+    run(self,
+        &(call_t){.doing = "unblock an address",
+                  .method = "DELETE",
+                  .path = {"lists", "send", "block", entry}},
+        result);
+}

@@ -87,6 +87,12 @@ void agentmail_webhook_create(agentmail_client_t *self, const char *url,
 void agentmail_webhook_list(agentmail_client_t *self, agentmail_result_t *result);
 void agentmail_webhook_delete(agentmail_client_t *self, const char *webhook_id,
                               agentmail_result_t *result);
+/* The organisation's block list for sending: `entry` is an address or a bare domain. One that is
+ * there already gets the new reason, or is a 409; one that is not there is a 404. */
+void agentmail_block_create(agentmail_client_t *self, const char *entry, const char *reason,
+                            agentmail_result_t *result);
+void agentmail_block_delete(agentmail_client_t *self, const char *entry,
+                            agentmail_result_t *result);
 
 /* --- the pure parts, for the tests --------------------------------------------------------------
  */

@@ -28,8 +28,8 @@ typedef struct {
     int failure;            /* ZMQ_EVENT_HANDSHAKE_FAILED_… */
 } asking_t;
 
-mailbus_code_t peer_socket(const check_peers_t *self, const peer_entry_t *entry, void **ret_socket,
-                           mailbus_error_t *error)
+mailbus_code_t check_peer_socket(const check_peers_t *self, const peer_entry_t *entry,
+                                 void **ret_socket, mailbus_error_t *error)
 {
     const mb_socket_options_t options = {.send_hwm = HWM,
                                          .receive_hwm = HWM,
@@ -77,15 +77,14 @@ static void take_reply(asking_t *asking, mb_message_t *message)
     mailbus_check_answer_t answer = {.reason = NULL};
     mailbus_error_t error = {.code = MAILBUS_OK};
     if (message->count != 2 || message->too_many || mb_message_size(message, 0) != 0) {
-        settle(asking, CHECK_REPLY_NONE,
-               "what came is no answer: not one frame behind an empty one");
+        settle(asking, CHECK_REPLY_NONE, "what came is not one frame behind an empty one");
         return;
     }
     mailbus_code_t code = mailbus_check_answer_read(mb_message_data(message, 1),
                                                     mb_message_size(message, 1), &answer, &error);
     if (code != MAILBUS_OK) {
         char text[sizeof error.text + 32];
-        snprintf(text, sizeof text, "no usable answer: %s", error.text);
+        snprintf(text, sizeof text, "what came is unusable: %s", error.text);
         settle(asking, CHECK_REPLY_NONE, text);
         return;
     }
@@ -99,21 +98,25 @@ static void take_reply(asking_t *asking, mb_message_t *message)
 static void settle_silent(asking_t *asking, int64_t timeout_ms)
 {
     const bool curve = asking->entry->name[0] != '\0';
-    char text[256];
+    char text[320];
     if (asking->failure != 0 && curve) {
         snprintf(text, sizeof text,
-                 "no answer: the key '%s' is not let in (%s failed): is it allowed there, and is "
-                 "clients/%s.key its key?",
+                 "the key '%s' is not let in (%s failed): is it allowed there, was that program "
+                 "reloaded since, and is clients/%s.key its key?",
                  asking->own_name, mb_monitor_failure(asking->failure), asking->entry->name);
     } else if (asking->failure != 0) {
-        snprintf(text, sizeof text, "no answer: it wants a key (NAME@%.150s)",
+        snprintf(text, sizeof text,
+                 "it wants a key: set bus.curve_dir and write NAME@%.150s, NAME being its key",
                  asking->entry->endpoint);
+    } else if (asking->shaken) {
+        snprintf(text, sizeof text, "nothing came within %" PRId64 " ms", timeout_ms);
     } else if (asking->connected) {
-        snprintf(text, sizeof text, "no answer within %" PRId64 " ms%s", timeout_ms,
-                 asking->shaken ? "" : ", not even a greeting");
+        snprintf(text, sizeof text,
+                 "something listens there, but within %" PRId64 " ms it did not greet as ZeroMQ "
+                 "does%s",
+                 timeout_ms, curve ? " with keys" : "");
     } else {
-        snprintf(text, sizeof text, "no answer within %" PRId64 " ms: nobody listens there",
-                 timeout_ms);
+        snprintf(text, sizeof text, "nobody listened there for %" PRId64 " ms", timeout_ms);
     }
     settle(asking, CHECK_REPLY_NONE, text);
 }
@@ -125,7 +128,7 @@ static void settle_silent(asking_t *asking, int64_t timeout_ms)
 static void start(const check_peers_t *self, asking_t *asking, const mailbus_buf_t *question)
 {
     mailbus_error_t error = {.code = MAILBUS_OK};
-    mailbus_code_t code = peer_socket(self, asking->entry, &asking->socket, &error);
+    mailbus_code_t code = check_peer_socket(self, asking->entry, &asking->socket, &error);
     if (code == MAILBUS_OK) {
         code = mb_monitor_new(self->context, asking->socket, WATCHED, &asking->monitor, &error);
     }

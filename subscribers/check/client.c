@@ -88,8 +88,8 @@ void check_client_decide(const check_peers_t *peers, const check_reply_t *replie
         }
         if (replies[i].kind != CHECK_REPLY_YES && ret_result->verdict == CHECK_ALLOWED) {
             ret_result->verdict = CHECK_NOT_NOW;
-            snprintf(ret_result->reason, sizeof ret_result->reason, "%.150s: %s", label,
-                     replies[i].reason);
+            snprintf(ret_result->reason, sizeof ret_result->reason, "%.150s gives no answer: %s",
+                     label, replies[i].reason);
         }
     }
 }

@@ -91,9 +91,13 @@ static mailbus_code_t add_entry(check_peers_t *self, const char *text, size_t si
     }
     /* Whether it is an endpoint at all, libzmq says best. Nobody has to be there. */
     void *socket = NULL;
-    code = peer_socket(self, entry, &socket, error);
+    code = check_peer_socket(self, entry, &socket, error);
     if (code == MAILBUS_OK) {
-        code = mb_socket_connect(socket, entry->endpoint, error);
+        mailbus_error_t why = {.code = MAILBUS_OK};
+        code = mb_socket_connect(socket, entry->endpoint, &why);
+        if (code != MAILBUS_OK) {
+            mailbus_fail(error, code, "send.checks: %.240s", why.text);
+        }
     }
     mb_socket_close(&socket);
     if (code == MAILBUS_OK) {

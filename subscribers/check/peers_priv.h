@@ -22,7 +22,8 @@ struct check_peers {
 };
 
 /* A socket for a peer, not yet connected. */
-MAILBUS_MUST_USE mailbus_code_t peer_socket(const check_peers_t *self, const peer_entry_t *entry,
-                                            void **ret_socket, mailbus_error_t *error);
+MAILBUS_MUST_USE mailbus_code_t check_peer_socket(const check_peers_t *self,
+                                                  const peer_entry_t *entry, void **ret_socket,
+                                                  mailbus_error_t *error);
 
 #endif

@@ -17,6 +17,7 @@
 #include "inbox.h"
 #include "mailbus/subscriber.h"
 
+#define COMMANDS_PATH "/command/"
 /* Bytes of a request: a client that has much to say says it in pieces, because everybody else waits
  * while one is worked on. */
 #define COMMANDS_REQUEST_MAX (4 * 1024 * 1024)

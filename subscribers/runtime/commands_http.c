@@ -5,8 +5,6 @@
 #include "commands.h"
 #include "mailbus/json.h"
 
-static const char PREFIX[] = "/command/";
-
 static void answer_error(mb_http_response_t *response, unsigned status, const char *code,
                          const char *text)
 {
@@ -59,7 +57,7 @@ static void run(const commands_http_t *self, const mailbus_command_t *command,
 void commands_http_handle(void *arg, const mb_http_request_t *request, mb_http_response_t *response)
 {
     const commands_http_t *self = arg;
-    const char *name = mb_http_path(request) + sizeof PREFIX - 1;
+    const char *name = mb_http_path(request) + sizeof COMMANDS_PATH - 1;
     const char *wanted = mb_http_query(request, "subscriber");
     const mailbus_command_t *command = commands_find(self->subscriber->commands, name);
     mailbus_error_t error = {0};

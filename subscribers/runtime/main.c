@@ -12,11 +12,15 @@
 #include "clock.h"
 #include "options.h"
 #include "pages.h"
+#include "rebuild.h"
 #include "runtime_internal.h"
 #include "signals.h"
 #include "workers.h"
 
-enum { EXIT_USAGE = 2 };
+enum {
+    EXIT_USAGE = 2,
+    REBUILD_POLL_MS = 20, /* how often a rebuild is looked at: is everything handled? */
+};
 
 /* Everything that is made at start and unmade at the end. */
 typedef struct {
@@ -32,8 +36,9 @@ typedef struct {
     mb_admin_t *admin;
     pages_t pages;
     int signals;
-    int wake;     /* eventfd: the bus is positioned, or has failed */
-    bool started; /* the subscriber's start returned 0 */
+    int wake;           /* eventfd: the bus is positioned, or has failed */
+    bool started;       /* the subscriber's start returned 0 */
+    rebuild_t *rebuild; /* NULL: a usual run */
 } program_t;
 
 static void notify(void *arg)
@@ -106,7 +111,8 @@ static mailbus_code_t open_inbox(program_t *self, mailbus_error_t *error)
 {
     mailbus_runtime_t *runtime = &self->runtime;
     const inbox_options_t options = {
-        .path = mb_settings_text(runtime->settings, "state.path"),
+        .path = self->rebuild != NULL ? rebuild_path(self->rebuild)
+                                      : mb_settings_text(runtime->settings, "state.path"),
         .schema = runtime->subscriber->schema,
         .max_events = runtime_integer(runtime, "inbox.max_events"),
         .max_bytes = runtime_integer(runtime, "inbox.max_size"),
@@ -144,12 +150,14 @@ static mailbus_code_t open_bus(program_t *self, mailbus_error_t *error)
         .replay = mailbus_setting_text(runtime, "bus.replay"),
         .topics = self->topics,
         .prefixes = self->prefixes,
-        .start_oldest = strcmp(mailbus_setting_text(runtime, "bus.start"), "oldest") == 0,
+        .start_oldest = self->rebuild != NULL ||
+                        strcmp(mailbus_setting_text(runtime, "bus.start"), "oldest") == 0,
         .new_stream = strcmp(policy, "stop") == 0     ? BUS_STOP
                       : strcmp(policy, "oldest") == 0 ? BUS_OLDEST
                                                       : BUS_RESTART,
         .notify = notify,
         .notify_arg = self,
+        .met = &self->runtime.met,
     };
     mailbus_code_t code =
         shard_parse(mailbus_setting_text(runtime, "shard"), &options.shard, error);
@@ -208,7 +216,14 @@ static mailbus_code_t start_all(program_t *self, mailbus_error_t *error)
         return mailbus_fail(error, MAILBUS_EIO, "no descriptors left: %s", strerror(errno));
     }
     runtime_read_backoff(runtime);
-    mailbus_code_t code = open_inbox(self, error);
+    mailbus_code_t code = MAILBUS_OK;
+    if (runtime->rebuilding) {
+        code = rebuild_new(mb_settings_text(runtime->settings, "state.path"), runtime->subscriber,
+                           &self->rebuild, error);
+    }
+    if (code == MAILBUS_OK) {
+        code = open_inbox(self, error);
+    }
     if (code == MAILBUS_OK) {
         code = start_subscriber(self, error);
     }
@@ -269,9 +284,12 @@ static int wait_for_end(program_t *self)
             ready = true;
             mb_log(runtime->log, MB_INFO, "main", "ready");
         }
+        if (self->rebuild != NULL && bus_caught_up(self->bus) && inbox_rows(runtime->inbox) == 0) {
+            return EXIT_SUCCESS;
+        }
         struct pollfd wait[] = {{.fd = self->signals, .events = POLLIN},
                                 {.fd = self->wake, .events = POLLIN}};
-        if (poll(wait, 2, -1) < 0 && errno != EINTR) {
+        if (poll(wait, 2, self->rebuild != NULL ? REBUILD_POLL_MS : -1) < 0 && errno != EINTR) {
             mb_log(runtime->log, MB_ERROR, "main", "poll", MB_S("reason", strerror(errno)));
             return EXIT_FAILURE;
         }
@@ -281,7 +299,7 @@ static int wait_for_end(program_t *self)
         }
         switch (wait[0].revents != 0 ? mb_signals_wait(self->signals, 0) : MB_SIGNAL_NONE) {
         case MB_SIGNAL_STOP:
-            return EXIT_SUCCESS;
+            return self->rebuild == NULL ? EXIT_SUCCESS : EXIT_FAILURE;
         case MB_SIGNAL_RELOAD:
             reload(self);
             break;
@@ -326,7 +344,7 @@ static void stop_all(program_t *self, int status)
     }
 }
 
-static void free_all(program_t *self)
+static void close_all(program_t *self)
 {
     mailbus_runtime_t *runtime = &self->runtime;
     mb_admin_destroy(&self->admin);
@@ -334,7 +352,15 @@ static void free_all(program_t *self)
     if (self->started && runtime->subscriber->stop != NULL) {
         runtime->subscriber->stop(runtime->self);
     }
+    self->started = false;
     inbox_close(&runtime->inbox, true);
+}
+
+static void free_all(program_t *self)
+{
+    mailbus_runtime_t *runtime = &self->runtime;
+    close_all(self);
+    rebuild_destroy(&self->rebuild);
     if (self->context != NULL) {
         zmq_ctx_term(self->context);
     }
@@ -349,6 +375,22 @@ static void free_all(program_t *self)
     if (self->signals >= 0) {
         close(self->signals);
     }
+}
+
+/* Everything was handled (0) into the new file: it takes the old one's place. */
+static int end_rebuild(program_t *self, int status)
+{
+    mailbus_runtime_t *runtime = &self->runtime;
+    mailbus_error_t error = {0};
+    close_all(self);
+    if (status != EXIT_SUCCESS) {
+        (void)mailbus_fail(&error, MAILBUS_ESTOPPED, "ended before everything was handled");
+    } else if (rebuild_finish(self->rebuild, mb_clock_wall_ms(), &error) == MAILBUS_OK) {
+        mb_log(runtime->log, MB_INFO, "main", "rebuilt");
+        return status;
+    }
+    mb_log(runtime->log, MB_ERROR, "main", "not rebuilt", MB_S("reason", error.text));
+    return EXIT_FAILURE;
 }
 
 static int run(program_t *self)
@@ -369,7 +411,7 @@ static int run(program_t *self)
         mb_log(runtime->log, MB_ERROR, "main", "can't start", MB_S("reason", error.text));
     }
     stop_all(self, status);
-    return status;
+    return self->rebuild == NULL ? status : end_rebuild(self, status);
 }
 
 int mailbus_subscriber_main(int argc, char **argv, const mailbus_subscriber_t *subscriber)
@@ -389,6 +431,9 @@ int mailbus_subscriber_main(int argc, char **argv, const mailbus_subscriber_t *s
             mb_settings_read(program.runtime.settings, argc, argv, stdout, NULL, &action, &error);
         status = code == MAILBUS_EINVAL ? EXIT_USAGE : EXIT_FAILURE;
     }
+    program.runtime.rebuilding = code == MAILBUS_OK && action == MB_SETTINGS_RUN &&
+                                 subscriber->carry != NULL &&
+                                 mb_settings_boolean(program.runtime.settings, "state.rebuild");
     if (code == MAILBUS_OK && action == MB_SETTINGS_RUN) {
         code = options_topics(program.options, &program.topics, &program.prefixes, &error);
     }

@@ -80,6 +80,15 @@ static const mb_setting_t OWN[] = {
     {0},
 };
 
+/* Only of programs that can do it. */
+static const mb_setting_t REBUILD[] = {
+    {"state.rebuild", MB_BOOLEAN, "no",
+     "Handle everything that the gateway keeps once more, into a new state file that takes the old "
+     "one's place, and end",
+     false, 0, 0, NULL, NULL},
+    {0},
+};
+
 static const struct {
     const char *name;
     mb_setting_type_t type;
@@ -166,7 +175,13 @@ static mailbus_code_t fill(options_t *self, mailbus_error_t *error)
     mb_settings_add_option(self->settings, "--shard", "shard", true,
                            "INDEX/COUNT: this instance's share");
     mb_settings_set_check(self->settings, check_shard);
-    return mb_settings_add(self->settings, self->more, error);
+    code = mb_settings_add(self->settings, self->more, error);
+    if (code == MAILBUS_OK && self->subscriber->carry != NULL) {
+        code = mb_settings_add(self->settings, REBUILD, error);
+        mb_settings_add_option(self->settings, "--rebuild", "state.rebuild", false,
+                               "count again from the gateway's journal, and end");
+    }
+    return code;
 }
 
 mailbus_code_t options_new(const mailbus_subscriber_t *subscriber, options_t **ret_self,

@@ -39,7 +39,7 @@ void pages_handle(void *arg, const mb_http_request_t *request, mb_http_response_
     pages_t *self = arg;
     const char *path = mb_http_path(request);
     bool dead = strcmp(path, "/dead") == 0 || starts(path, "/dead/");
-    bool command = starts(path, "/command/");
+    bool command = starts(path, COMMANDS_PATH);
     if (!dead && !command) {
         mb_http_error(response, 404,
                       "no such page: /healthz, /readyz, /metrics, /dead, /command/NAME");

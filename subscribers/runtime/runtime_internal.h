@@ -29,7 +29,11 @@ struct mailbus_runtime {
     mb_log_t *log;
     mb_metrics_t *metrics;
     inbox_t *inbox;
+    bool rebuilding; /* from start to end */
     atomic_bool stopping;
+    atomic_bool met;       /* what the gateway had when the bus met it is in the inbox */
+    atomic_bool caught_up; /* and was handled */
+    int64_t catch_up_to;   /* the inbox's last row at that moment; the store's lock guards it */
 };
 
 struct mailbus_task {

@@ -31,7 +31,10 @@ def fits(name, document):
 
 
 def vectors(name):
-    return json.loads((PROTO / "vectors" / f"{name}.json").read_text(encoding="utf-8"))
+    """The vectors of a file, or of one of its sections: "check.answers"."""
+    file, _, section = name.partition(".")
+    document = json.loads((PROTO / "vectors" / f"{file}.json").read_text(encoding="utf-8"))
+    return document[section] if section else document
 
 
 def read(path):
@@ -170,6 +173,8 @@ def wire_documents(vector, kind):
     frames = [base64.b64decode(frame) for frame in vector["frames"]]
     if kind == "events":
         pairs = [("event-header", frames[1])]
+    elif kind.startswith("check."):
+        pairs = [({"check.requests": "check-request", "check.answers": "check-answer"}[kind], frames[0])]
     elif kind == "heads":
         pairs = [("heads-header", frames[1]), ("heads-body", frames[2])]
     else:
@@ -183,7 +188,10 @@ def wire_documents(vector, kind):
             yield name, None
 
 
-@pytest.mark.parametrize("kind", ["events", "heads", "requests", "answers"])
+KINDS = ["events", "heads", "requests", "answers", "check.requests", "check.answers"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_valid_vectors_fit(kind):
     count = 0
     for vector in vectors(kind)["valid"]:
@@ -209,10 +217,14 @@ UNSEEN = {
         "key twice", "more than 16384 bytes", "from beyond 64 bits", "33 topics and 32 prefixes",
         "since on no leap day"},
     "answers": {"a request's verb", "key twice", "end with a topic above the head", "end with a topic twice"},
+    "check.requests": {
+        "key twice", "key twice, once escaped", "4097 bytes", "byte order mark", "lone surrogate escape"},
+    "check.answers": {
+        "key twice", "4097 bytes", "until on no leap day", "until at the beginning of 1970", "until before 1970"},
 }
 
 
-@pytest.mark.parametrize("kind", ["events", "heads", "requests", "answers"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_invalid_vectors_do_not_fit_but_for_what_a_schema_cannot_see(kind):
     taken = set()
     for vector in vectors(kind)["invalid"]:
@@ -220,3 +232,11 @@ def test_invalid_vectors_do_not_fit_but_for_what_a_schema_cannot_see(kind):
         if documents and all(fits(name, document) for name, document in documents):
             taken.add(vector["name"])
     assert taken == UNSEEN[kind]
+
+
+def test_an_error_of_the_check_protocol_is_no_answer():
+    assert fits("check-error", {"error": "the list can't be read"})
+    assert not fits("check-answer", {"error": "the list can't be read"})
+    assert not fits("check-answer", {"answer": "yes", "error": "but not all of it was read"})
+    for wrong in ({}, {"error": ""}, {"error": 500}, {"error": "two\nlines"}, {"answer": "no"}):
+        assert not fits("check-error", wrong)

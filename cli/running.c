@@ -1,4 +1,4 @@
-#include "admin.h"
+#include "running.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -15,16 +15,16 @@ enum {
     PATH_MAX_SIZE = 400,
 };
 
-struct admin {
+struct running {
     CURL *curl;
     char address[ADDRESS_MAX];
     long timeout_ms;
 };
 
-mailbus_code_t admin_new(const char *address, long timeout_ms, admin_t **ret_self,
-                         mailbus_error_t *error)
+mailbus_code_t running_new(const char *address, long timeout_ms, running_t **ret_self,
+                           mailbus_error_t *error)
 {
-    admin_t *self = calloc(1, sizeof *self);
+    running_t *self = calloc(1, sizeof *self);
     if (self == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
         free(self);
         return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
@@ -33,14 +33,14 @@ mailbus_code_t admin_new(const char *address, long timeout_ms, admin_t **ret_sel
     self->curl = curl_easy_init();
     snprintf(self->address, sizeof self->address, "%s", address);
     if (self->curl == NULL) {
-        admin_destroy(&self);
+        running_destroy(&self);
         return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
     }
     *ret_self = self;
     return MAILBUS_OK;
 }
 
-void admin_destroy(admin_t **self_p)
+void running_destroy(running_t **self_p)
 {
     if (*self_p == NULL) {
         return;
@@ -51,7 +51,7 @@ void admin_destroy(admin_t **self_p)
     *self_p = NULL;
 }
 
-const char *admin_address(const admin_t *self)
+const char *running_address(const running_t *self)
 {
     return self->address;
 }
@@ -63,7 +63,7 @@ static size_t receive(char *data, size_t size, size_t count, void *arg)
     return answer->failed ? 0 : size * count;
 }
 
-static mailbus_code_t translate(const admin_t *self, CURLcode result, mailbus_error_t *error)
+static mailbus_code_t translate(const running_t *self, CURLcode result, mailbus_error_t *error)
 {
     if (result == CURLE_COULDNT_CONNECT) {
         return mailbus_fail(error, MAILBUS_ENOTFOUND,
@@ -81,8 +81,8 @@ static mailbus_code_t translate(const admin_t *self, CURLcode result, mailbus_er
                         curl_easy_strerror(result));
 }
 
-mailbus_code_t admin_ask(admin_t *self, const admin_question_t *question,
-                         admin_answer_t *ret_answer, mailbus_error_t *error)
+mailbus_code_t running_ask(running_t *self, const running_question_t *question,
+                           running_answer_t *ret_answer, mailbus_error_t *error)
 {
     char url[ADDRESS_MAX + PATH_MAX_SIZE];
     mailbus_buf_t text = {.limit = ANSWER_MAX};
@@ -109,7 +109,7 @@ mailbus_code_t admin_ask(admin_t *self, const admin_question_t *question,
     if (result != CURLE_OK) {
         code = translate(self, result, error);
     } else {
-        admin_answer_t answer = {0};
+        running_answer_t answer = {0};
         curl_easy_getinfo(self->curl, CURLINFO_RESPONSE_CODE, &answer.status);
         (void)!mailbus_json_parse_object(text.data != NULL ? text.data : "", text.size,
                                          &answer.tree, NULL);
@@ -120,7 +120,7 @@ mailbus_code_t admin_ask(admin_t *self, const admin_question_t *question,
     return code;
 }
 
-mailbus_code_t admin_judge(const admin_answer_t *answer, mailbus_error_t *error)
+mailbus_code_t running_judge(const running_answer_t *answer, mailbus_error_t *error)
 {
     static const struct {
         long status;
@@ -144,13 +144,13 @@ mailbus_code_t admin_judge(const admin_answer_t *answer, mailbus_error_t *error)
     return mailbus_fail(error, MAILBUS_EIO, "%.230s (%ld)", text, answer->status);
 }
 
-mailbus_code_t admin_call(admin_t *self, const admin_question_t *question, cJSON **ret_tree,
-                          mailbus_error_t *error)
+mailbus_code_t running_call(running_t *self, const running_question_t *question, cJSON **ret_tree,
+                            mailbus_error_t *error)
 {
-    admin_answer_t answer = {0};
-    mailbus_code_t code = admin_ask(self, question, &answer, error);
+    running_answer_t answer = {0};
+    mailbus_code_t code = running_ask(self, question, &answer, error);
     if (code == MAILBUS_OK) {
-        code = admin_judge(&answer, error);
+        code = running_judge(&answer, error);
     }
     if (code != MAILBUS_OK) {
         cJSON_Delete(answer.tree);
