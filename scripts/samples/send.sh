@@ -1,7 +1,7 @@
 # Sourced by scripts/run: sample mails, each for one of the subscribers, and what became of them.
 # Uses its variables: bin, data, samples, sim_address, route_sim_address, http_address; and runs, say.
 
-stamp=$(date +%s%3N) # new senders each time: nobody is answered twice by one rule
+stamp=$(($(date +%s%3N) % 100000000)) # new senders each time: nobody is answered twice by one rule
 
 # post PATH JSON: to the stand-in for AgentMail.
 post() {
