@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -590,6 +591,6 @@ def test_help_names_every_setting_and_the_readme_every_rule(tmp_path):
     assert "--rebuild" in text and len(settings) >= 17
     for setting in settings:
         assert f"`{setting}`" in readme, setting
-    tests = "".join(path.read_text(encoding="utf-8") for path in [*(ROOT / "tests" / "unit" / "bounces").glob("test_*.c"), *(ROOT / "tests" / "integration").glob("test_bounces.py")])
-    for name in {word.strip("`,.|") for word in readme.split() if word.strip("`,.|").startswith("test_")}:
-        assert name in tests or (ROOT / "tests" / "unit" / "bounces" / name).exists(), name
+    tests = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("tests/**/test_*") if path.suffix in (".c", ".py"))
+    for name in set(re.findall(r"\btest_\w+(?:\.c|\.py)?", readme)):
+        assert name in tests or list(ROOT.glob(f"tests/*/{name}")) or list(ROOT.glob(f"tests/*/*/{name}")), name
