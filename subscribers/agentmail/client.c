@@ -25,6 +25,7 @@ struct agentmail_client {
     char *user_agent;
     bool is_local; /* the base is plain http on this machine: the stand-in */
     long connect_timeout_ms, timeout_ms, stall_s;
+    const atomic_bool *stopped;
     agentmail_handle_t *api;
     agentmail_handle_t *download;
 };
@@ -79,6 +80,7 @@ mailbus_code_t agentmail_client_new(const agentmail_options_t *options,
         return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
     }
     self->is_local = is_local;
+    self->stopped = options->stopped;
     self->connect_timeout_ms =
         options->connect_timeout_ms > 0 ? options->connect_timeout_ms : CONNECT_TIMEOUT_MS;
     self->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
@@ -210,6 +212,7 @@ static void run(agentmail_client_t *self, const call_t *call, agentmail_result_t
         .connect_timeout_ms = self->connect_timeout_ms,
         .stall_s = self->stall_s,
         .user_agent = self->user_agent,
+        .stopped = self->stopped,
     };
     agentmail_handle_run(self->api, &transfer, &body, &answer);
     if (answer.status == 0) {
@@ -265,6 +268,7 @@ static void download(agentmail_client_t *self, const char *doing, size_t limit, 
         .connect_timeout_ms = self->connect_timeout_ms,
         .stall_s = self->stall_s,
         .user_agent = self->user_agent,
+        .stopped = self->stopped,
     };
     agentmail_handle_run(self->download, &transfer, out, &answer);
     if (answer.status == 0) {

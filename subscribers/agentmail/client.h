@@ -13,6 +13,7 @@
 #define AGENTMAIL_CLIENT_H
 
 #include <cjson/cJSON.h>
+#include <stdatomic.h>
 
 #include "mailbus/buf.h"
 
@@ -42,12 +43,14 @@ typedef struct {
 void agentmail_result_free(agentmail_result_t *result); /* takes a zeroed one */
 
 typedef struct {
-    const char *base_url;    /* https, or http to a loopback address; copied */
-    const char *api_key;     /* copied */
-    const char *user_agent;  /* "mailbus-autoreply/0.1"; copied */
-    long connect_timeout_ms; /* 0: 10 s */
-    long timeout_ms;         /* of one call; 0: 30 s. Downloads: ten times as long */
-    long stall_s;            /* give up when nothing moves for so long; 0: 15 s */
+    const char *base_url;       /* https, or http to a loopback address; copied */
+    const char *api_key;        /* copied */
+    const char *user_agent;     /* "mailbus-autoreply/0.1"; copied */
+    long connect_timeout_ms;    /* 0: 10 s */
+    long timeout_ms;            /* of one call; 0: 30 s. Downloads: ten times as long */
+    long stall_s;               /* give up when nothing moves for so long; 0: 15 s */
+    const atomic_bool *stopped; /* once it is true a call ends within about a second, as one that
+                                   got no answer; lent, may be NULL */
 } agentmail_options_t;
 
 typedef struct agentmail_client agentmail_client_t;

@@ -9,7 +9,7 @@
 #include "test_point.h"
 
 enum {
-    CALL_TIMEOUT_MS = 10000, /* also how long a stop may have to wait */
+    CALL_TIMEOUT_MS = 10000, /* two short JSON objects */
     IDLE_MS = 60000,         /* nothing waits */
     BROKEN_MS = 5000,        /* the file can't be read or written */
 };
@@ -21,14 +21,15 @@ struct block_list {
     int64_t not_before_ms; /* until then it is left alone */
 };
 
-mailbus_code_t block_list_new(mailbus_runtime_t *runtime, block_list_t **ret_self,
-                              mailbus_error_t *error)
+mailbus_code_t block_list_new(mailbus_runtime_t *runtime, const atomic_bool *stopped,
+                              block_list_t **ret_self, mailbus_error_t *error)
 {
     const agentmail_options_t options = {
         .base_url = mailbus_setting_text(runtime, "api.base_url"),
         .api_key = mailbus_setting_text(runtime, "api.key"),
         .user_agent = "mailbus-suppression/" MAILBUS_VERSION,
         .timeout_ms = CALL_TIMEOUT_MS,
+        .stopped = stopped,
     };
     if (!mailbus_setting_boolean(runtime, "block_list.write")) {
         *ret_self = NULL;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +23,9 @@ struct keeper {
     int64_t version; /* of the data that the gauges show; -1: none yet */
     pthread_t thread;
     bool started;
-    pthread_mutex_t lock; /* guards stop */
+    pthread_mutex_t lock; /* of the condition */
     pthread_cond_t stopped;
-    bool stop;
+    atomic_bool stop;
 };
 
 /* --- gauges -------------------------------------------------------------------------------------
@@ -101,12 +102,11 @@ static bool wait_for(keeper_t *self, int64_t ms)
     until = (struct timespec){.tv_sec = (time_t)(at_ms / 1000),
                               .tv_nsec = (long)(at_ms % 1000) * 1000000};
     pthread_mutex_lock(&self->lock);
-    while (ms > 0 && !self->stop &&
+    while (ms > 0 && !atomic_load(&self->stop) &&
            pthread_cond_timedwait(&self->stopped, &self->lock, &until) != ETIMEDOUT) {
     }
-    bool stop = self->stop;
     pthread_mutex_unlock(&self->lock);
-    return !stop;
+    return !atomic_load(&self->stop);
 }
 
 static void *run(void *arg)
@@ -127,7 +127,7 @@ static void *run(void *arg)
 static mailbus_code_t start(keeper_t *self, mailbus_error_t *error)
 {
     static const mb_db_options_t options = {.page_size = 0};
-    mailbus_code_t code = block_list_new(self->runtime, &self->block_list, error);
+    mailbus_code_t code = block_list_new(self->runtime, &self->stop, &self->block_list, error);
     if (code == MAILBUS_OK) {
         code = mb_db_open_reader(mailbus_setting_text(self->runtime, "state.path"), &options,
                                  &self->reader, error);
@@ -154,6 +154,7 @@ mailbus_code_t keeper_new(mailbus_runtime_t *runtime, keeper_t **ret_self, mailb
     pthread_condattr_destroy(&attributes);
     self->runtime = runtime;
     self->version = -1;
+    atomic_init(&self->stop, false);
     mailbus_code_t code = start(self, error);
     if (code == MAILBUS_OK) {
         *ret_self = self;
@@ -172,7 +173,7 @@ void keeper_destroy(keeper_t **self_p)
     }
     if (self->started) {
         pthread_mutex_lock(&self->lock);
-        self->stop = true;
+        atomic_store(&self->stop, true);
         pthread_cond_signal(&self->stopped);
         pthread_mutex_unlock(&self->lock);
         pthread_join(self->thread, NULL);

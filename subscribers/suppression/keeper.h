@@ -10,6 +10,6 @@ typedef struct keeper keeper_t;
 /* Running when it returns OK. EINVAL where the settings of the block list are wrong. */
 MAILBUS_MUST_USE mailbus_code_t keeper_new(mailbus_runtime_t *runtime, keeper_t **ret_self,
                                            mailbus_error_t *error);
-void keeper_destroy(keeper_t **self_p); /* takes NULL; waits for a call under way */
+void keeper_destroy(keeper_t **self_p); /* takes NULL; a call under way is given up */
 
 #endif
