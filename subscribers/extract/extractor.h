@@ -60,7 +60,7 @@ const char *extractor_engines(const extractor_t *self);
 
 typedef struct {
     extract_status_t status;
-    char type[64];      /* what the content is: "application/pdf" */
+    char type[96];      /* what the content is: "application/pdf"; "" where it was not looked at */
     char engine[64];    /* what read it: "pdftotext" */
     char version[64];   /* of the engine */
     int pages;          /* 0: has none, or not known */

@@ -14,8 +14,8 @@ static const struct {
     const char *name;
     engine_fn *run;
 } engines[] = {
-    {"kind", engine_kind},
-    {"text", engine_text},
+    {"kind", engine_kind}, {"text", engine_text}, {"html", engine_html}, {"docx", engine_docx},
+    {"xlsx", engine_xlsx}, {"pptx", engine_pptx}, {"odf", engine_odf},
 };
 
 /* Standard input is a file in memory: it is looked at where it is. */
