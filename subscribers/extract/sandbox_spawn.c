@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "without.h"
+
 enum {
     NUMBER_SIZE = 24,
     MAX_WORDS = 160, /* of the helper's command line */
@@ -26,6 +28,7 @@ static const char *const libraries[] = {"/usr/lib", "/usr/lib64", "/usr/local/li
 typedef struct {
     const char *words[MAX_WORDS + 1];
     size_t count;
+    const char *without;
     char parent[NUMBER_SIZE], memory[NUMBER_SIZE], cpu[NUMBER_SIZE];
 } command_t;
 
@@ -48,6 +51,7 @@ static void command_make(const sandbox_job_t *job, command_t *command)
     snprintf(command->parent, NUMBER_SIZE, "%ld", (long)getpid());
     snprintf(command->memory, NUMBER_SIZE, "%lld", (long long)job->max_memory);
     snprintf(command->cpu, NUMBER_SIZE, "%lld", (long long)job->cpu_s);
+    command->without = job->without;
     word(command, job->helper);
     word(command, "--parent");
     word(command, command->parent);
@@ -89,15 +93,16 @@ static bool pipe_make(int ret_ends[2])
 }
 
 /* Signals as in a new program, a session of its own. */
-static int attributes_make(posix_spawnattr_t *attributes)
+static int attributes_make(const char *without, posix_spawnattr_t *attributes)
 {
     sigset_t none, all;
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawnattr_setsigmask(attributes, &none);
     posix_spawnattr_setsigdefault(attributes, &all);
-    return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                                    POSIX_SPAWN_SETSID);
+    int session = without_layer(without, "session") ? 0 : POSIX_SPAWN_SETSID;
+    int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | session;
+    return posix_spawnattr_setflags(attributes, (short)flags);
 }
 
 /* 0 or the errno. `ends`: the child's standard input, output, error and status pipe. */
@@ -111,14 +116,15 @@ static int spawn(const command_t *command, const int ends[4], pid_t *ret_pid)
     }
     why = posix_spawnattr_init(&attributes);
     if (why == 0) {
-        why = attributes_make(&attributes);
+        why = attributes_make(command->without, &attributes);
         for (int i = 0; why == 0 && i <= STATUS_FD; i++) {
             why = posix_spawn_file_actions_adddup2(&actions, ends[i], i);
         }
-        char *const no_environment[] = {NULL};
+        char *const none[] = {NULL};
+        bool inherit = without_layer(command->without, "environment");
         if (why == 0) {
             why = posix_spawn(ret_pid, command->words[0], &actions, &attributes,
-                              (char *const *)command->words, no_environment);
+                              (char *const *)command->words, inherit ? environ : none);
         }
         posix_spawnattr_destroy(&attributes);
     }

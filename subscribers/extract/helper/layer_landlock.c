@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "layers.h"
+#include "without.h"
 
 #define FS_ABI_1             ((1ULL << 13) - 1) /* EXECUTE to MAKE_SYM */
 #define FS_REFER             (1ULL << 13)       /* ABI 2 */
@@ -70,7 +71,7 @@ static int allow_all(const layers_t *self, int ruleset)
 
 int layer_landlock(const layers_t *self)
 {
-    if (layers_left_out(self, "landlock")) {
+    if (without_layer(self->without, "landlock")) {
         return 0;
     }
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);

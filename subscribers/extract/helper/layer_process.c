@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "layers.h"
+#include "without.h"
 
 enum {
     STATUS_FD = LAYERS_STATUS_FD,
@@ -21,30 +22,9 @@ enum {
     CPU_GRACE_S = 1, /* between SIGXCPU, which can be ignored, and SIGKILL */
 };
 
-#ifdef MAILBUS_TEST_POINTS
-bool layers_left_out(const layers_t *self, const char *layer)
-{
-    size_t size = strlen(layer);
-    for (const char *at = self->without; at != NULL; at = strchr(at, ',')) {
-        at += *at == ',' ? 1 : 0;
-        if (strncmp(at, layer, size) == 0 && (at[size] == '\0' || at[size] == ',')) {
-            return true;
-        }
-    }
-    return false;
-}
-#else
-bool layers_left_out(const layers_t *self, const char *layer)
-{
-    (void)self;
-    (void)layer;
-    return false;
-}
-#endif
-
 int layer_descriptors(const layers_t *self)
 {
-    if (layers_left_out(self, "descriptors")) {
+    if (without_layer(self->without, "descriptors")) {
         return 0;
     }
     if (syscall(SYS_close_range, FIRST_CLOSED, ~0U, 0) != 0) {
@@ -55,7 +35,7 @@ int layer_descriptors(const layers_t *self)
 
 int layer_session(const layers_t *self)
 {
-    if (layers_left_out(self, "session") || getsid(0) == getpid()) {
+    if (without_layer(self->without, "session") || getsid(0) == getpid()) {
         return 0; /* posix_spawn did it */
     }
     return setsid() >= 0 ? 0 : errno;
@@ -83,7 +63,7 @@ static int drop_capabilities(void)
 
 int layer_privileges(const layers_t *self)
 {
-    if (layers_left_out(self, "privileges")) {
+    if (without_layer(self->without, "privileges")) {
         return 0;
     }
     if (geteuid() == 0 || getuid() == 0) {
@@ -100,7 +80,7 @@ int layer_privileges(const layers_t *self)
 
 int layer_parent_death(const layers_t *self)
 {
-    if (layers_left_out(self, "parent-death")) {
+    if (without_layer(self->without, "parent-death")) {
         return 0;
     }
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
@@ -111,7 +91,7 @@ int layer_parent_death(const layers_t *self)
 
 static int limit(const layers_t *self, const char *name, int which, int64_t soft, int64_t hard)
 {
-    if (layers_left_out(self, name)) {
+    if (without_layer(self->without, name)) {
         return 0;
     }
     struct rlimit now;
@@ -143,7 +123,7 @@ int layer_limits(const layers_t *self)
 
 int layer_no_new_privs(const layers_t *self)
 {
-    if (layers_left_out(self, "no-new-privs")) {
+    if (without_layer(self->without, "no-new-privs")) {
         return 0;
     }
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : errno;

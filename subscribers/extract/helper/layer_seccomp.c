@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "layers.h"
+#include "without.h"
 
 /* Harmless with any argument, given that no descriptor but 0 to 2 and read-only files can be had.
  */
@@ -163,7 +164,9 @@ static int add_names(scmp_filter_ctx filter, uint32_t action, const char *const 
 /* Calls that are let through with some arguments only. */
 static int add_narrow(scmp_filter_ctx filter, const layers_t *self)
 {
-    const scmp_datum_t writing = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | __O_TMPFILE;
+    /* glibc's O_TMPFILE has O_DIRECTORY in it, and folders are read. */
+    const scmp_datum_t writing =
+        O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | (O_TMPFILE & ~O_DIRECTORY);
     const scmp_datum_t me = (scmp_datum_t)getpid(); /* exec does not change it */
     static const int fcntl_commands[] = {F_GETFD, F_SETFD, F_GETFL, F_DUPFD, F_DUPFD_CLOEXEC};
     int result = 0;
@@ -213,7 +216,7 @@ static int add_exec(scmp_filter_ctx filter, const layers_t *self, const char *pa
 
 int layer_seccomp(const layers_t *self, const char *path, char *const *argv, char *const *envp)
 {
-    if (layers_left_out(self, "seccomp")) {
+    if (without_layer(self->without, "seccomp")) {
         return 0;
     }
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));

@@ -19,7 +19,7 @@ typedef struct {
     int64_t memory;      /* bytes of address space */
     int64_t cpu_s;       /* seconds of processor time */
     bool threads;        /* the engine may start threads (never processes) */
-    const char *without; /* layers left out, comma-separated; test builds only */
+    const char *without; /* without.h */
     const char *engine;  /* absolute path of a program */
     int engine_fd;       /* the same, O_PATH, closed by exec */
     int loader_fds[8];   /* the dynamic loaders, O_PATH */
@@ -27,10 +27,6 @@ typedef struct {
     int read_fds[LAYERS_MAX_READS]; /* O_PATH */
     size_t read_count;
 } layers_t;
-
-/* False in every build but those with MAILBUS_TEST_POINTS: a test leaves one layer out to see its
- * attacker succeed. */
-bool layers_left_out(const layers_t *self, const char *layer);
 
 /* Only standard input, output and error stay open; the status pipe too, until exec. */
 int layer_descriptors(const layers_t *self);

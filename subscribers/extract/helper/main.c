@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "layers.h"
+#include "without.h"
 
 enum {
     STATUS_FD = LAYERS_STATUS_FD,
@@ -253,7 +254,8 @@ int main(int argc, char **argv)
             why =
                 chdir("/") == 0 ? open_reads(&self, arguments.reads, arguments.read_count) : errno;
         } else if (strcmp(steps[i].name, "seccomp") == 0) {
-            why = secret_exec(arguments.argv, arguments.envp, &call);
+            bool inherit = without_layer(self.without, "environment");
+            why = secret_exec(arguments.argv, inherit ? environ : arguments.envp, &call);
             why = why != 0 ? why : layer_seccomp(&self, call.path, call.argv, call.envp);
         } else {
             why = say_ready();
