@@ -31,7 +31,8 @@ const cli_command_t cli_autoreply = {
     .summary = "what was done with each mail, and which rule or guard decided",
     .details =
         "  Newest first. ADDRESS is the sender's, or the one that the answer went to. A mail\n"
-        "  that waits for its next try is not in it yet: its reason is in the log.",
+        "  that waits for its next try is not in it yet (its reason is in the log), and one that\n"
+        "  was tried too often is among the dead letters (mailbus dead list --name autoreply).",
     .settings = settings,
     .options = options,
     .run = run,

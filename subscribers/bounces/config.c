@@ -6,13 +6,16 @@
 #include "check/server.h"
 
 const mailbus_setting_t config_settings[] = {
-    {"bounces.soft_count", "integer", "3", "So many soft bounces …", true, NULL},
-    {"bounces.soft_window", "duration", "7d", "… within this time pause an address", true, NULL},
-    {"bounces.first_pause", "duration", "7d", "for so long the first time", true, NULL},
+    {"bounces.soft_count", "integer", "3",
+     "Soft bounces within bounces.soft_window that pause an address", true, NULL},
+    {"bounces.soft_window", "duration", "7d", "The time that they must lie in", true, NULL},
+    {"bounces.first_pause", "duration", "7d", "The pause of an address, the first time", true,
+     NULL},
     {"bounces.later_pause", "duration", "30d",
-     "and for so long again and again, until a mail is delivered", true, NULL},
+     "Every later pause, until a mail is delivered or a person clears the address", true, NULL},
     {"bounces.dead_codes", "text", CLASSIFY_DEAD,
-     "Status codes (RFC 3463) after which an address is dead, whatever else is said", true, NULL},
+     "Status codes (RFC 3463) after which an address is dead; not where the type is undetermined",
+     true, NULL},
     {"bounces.soft_codes", "text", CLASSIFY_SOFT, "Status codes of soft bounces", true, NULL},
     {"bounces.sender_codes", "text", CLASSIFY_SENDER,
      "Status codes that are about the sender: they never count against the address", true, NULL},

@@ -1,5 +1,6 @@
-/* The running program, as its own files see it: main.c (boot and stop), runtime.c (settings, log,
- * counters for the subscriber), task.c (one event in a handler's hands), workers.c. */
+/* The running program, as its own files see it: boot.c (start and stop), main.c, runtime.c
+ * (settings, log, counters for the subscriber), task.c (one event in a handler's hands), workers.c.
+ */
 #ifndef RUNTIME_INTERNAL_H
 #define RUNTIME_INTERNAL_H
 

@@ -300,6 +300,7 @@ def test_rules_are_read_again_on_sighup_and_a_mistake_changes_nothing(post):
     ({"send.own_inboxes": "nonsense"}, KEY, "nonsense"),
     ({"send.again_after": "1h"}, KEY, "send.again_after"),
     ({"send.per_minute": "0"}, KEY, "send.per_minute"),
+    ({"send.checks": "nonsense"}, KEY, "nonsense"),
 ])
 def test_wrong_settings_are_told_at_the_start(tmp_path, settings, env, says):
     options = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]

@@ -131,9 +131,9 @@ def test_killed_anywhere_every_part_goes_out_once(post, point):
     for number in range(KILLS):
         events.append(post.mail())
         env = {**KEY, "MAILBUS_TEST_KILL": f"{point}:{number % 4 + 1}"}
-        with post.sender(sender__replies=3, sender__forward=TEAM, env=env, ready=False) as program:
+        with post.sender(sender__replies=3, sender__forward=TEAM, send__per_minute=1000000, env=env, ready=False) as program:
             assert program.process.wait(60) == -signal.SIGKILL, program.tail()
-    with post.sender(sender__replies=3, sender__forward=TEAM) as program:
+    with post.sender(sender__replies=3, sender__forward=TEAM, send__per_minute=1000000) as program:
         done = wait_history(post, program, *[(event, part) for event in events for part in PARTS])
         wait_for(lambda: inbox(post) == 0, lambda: f"all done:\n{program.tail()}")
         program.stop()
