@@ -45,6 +45,8 @@ extern const cli_command_t cli_dead;
 extern const cli_command_t cli_bounces;
 extern const cli_command_t cli_keys;
 extern const cli_command_t cli_check;
+extern const cli_command_t cli_autoreply;
+extern const cli_command_t cli_suppression;
 
 /* Tables that several commands take. */
 extern const mb_setting_t

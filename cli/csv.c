@@ -18,6 +18,7 @@ struct csv {
     size_t name_at[CSV_FIELDS_MAX];
     size_t name_count; /* 0: no header yet */
     bool begun;        /* the byte order mark has been looked for */
+    int last;          /* what next gave last */
 };
 
 mailbus_code_t csv_new(FILE *in, csv_t **ret_self, mailbus_error_t *error)
@@ -91,7 +92,17 @@ static int next(csv_t *self)
             ungetc(after, self->in);
         }
     }
+    self->last = c;
     return c;
+}
+
+/* Up to the end of a line in which something was wrong: what stands behind it is no record. */
+static void skip_line(csv_t *self)
+{
+    while (self->last != '\n' && self->last != EOF) {
+        next(self);
+    }
+    self->line += self->last == '\n';
 }
 
 static mailbus_code_t begin_field(csv_t *self, mailbus_error_t *error)
@@ -228,9 +239,13 @@ mailbus_code_t csv_read(csv_t *self, bool *ret_read, mailbus_error_t *error)
         *ret_read = false;
         return MAILBUS_OK;
     }
+    size_t line = self->line;
     mailbus_code_t code = read_record(self, c, error);
     if (code != MAILBUS_OK) {
         self->count = 0;
+        if (self->line == line || self->last != '\n') {
+            skip_line(self);
+        }
         return code;
     }
     *ret_read = true;

@@ -25,7 +25,8 @@ void csv_destroy(csv_t **self_p); /* takes NULL */
 
 /* The next record; *ret_read is false at the end. Empty lines are passed over. EINVAL with the
  * line's number: a quote out of place or without its end, text behind one, a NUL, no UTF-8, another
- * number of fields than the header has; ETOOBIG beyond the limits; EIO. */
+ * number of fields than the header has; the next call goes on with the next line. ETOOBIG beyond
+ * the limits; EIO. */
 MAILBUS_MUST_USE mailbus_code_t csv_read(csv_t *self, bool *ret_read, mailbus_error_t *error);
 /* The record that was read last is the header. EINVAL where a name stands there twice, or is empty.
  */

@@ -13,8 +13,8 @@
 enum { STATUS_OK, STATUS_FAILURE, STATUS_USAGE };
 
 static const cli_command_t *const commands[] = {
-    &cli_tail, &cli_fetch,   &cli_status, &cli_webhook,
-    &cli_dead, &cli_bounces, &cli_keys,   &cli_check,
+    &cli_tail, &cli_fetch, &cli_status,    &cli_webhook, &cli_dead,
+    &cli_keys, &cli_check, &cli_autoreply, &cli_bounces, &cli_suppression,
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -24,7 +24,7 @@ static void print_help(FILE *out)
     fprintf(out, "mailbus " MAILBUS_VERSION ": look into a running Mailbus, and lend it a hand\n\n"
                  "usage: mailbus COMMAND [OPTION…]\n\n");
     for (size_t i = 0; i < COMMANDS; i++) {
-        fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
     }
     fprintf(out, "\n'mailbus COMMAND --help' says more. Settings, such as where the gateway is, "
                  "come from --config FILE,\nfrom the environment (MAILBUS_BUS_REPLAY) or from "

@@ -25,6 +25,7 @@ struct agentmail_client {
     char *user_agent;
     bool is_local; /* the base is plain http on this machine: the stand-in */
     long connect_timeout_ms, timeout_ms, stall_s;
+    const atomic_bool *stopped;
     agentmail_handle_t *api;
     agentmail_handle_t *download;
 };
@@ -79,6 +80,7 @@ mailbus_code_t agentmail_client_new(const agentmail_options_t *options,
         return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
     }
     self->is_local = is_local;
+    self->stopped = options->stopped;
     self->connect_timeout_ms =
         options->connect_timeout_ms > 0 ? options->connect_timeout_ms : CONNECT_TIMEOUT_MS;
     self->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
@@ -210,6 +212,7 @@ static void run(agentmail_client_t *self, const call_t *call, agentmail_result_t
         .connect_timeout_ms = self->connect_timeout_ms,
         .stall_s = self->stall_s,
         .user_agent = self->user_agent,
+        .stopped = self->stopped,
     };
     agentmail_handle_run(self->api, &transfer, &body, &answer);
     if (answer.status == 0) {
@@ -265,6 +268,7 @@ static void download(agentmail_client_t *self, const char *doing, size_t limit, 
         .connect_timeout_ms = self->connect_timeout_ms,
         .stall_s = self->stall_s,
         .user_agent = self->user_agent,
+        .stopped = self->stopped,
     };
     agentmail_handle_run(self->download, &transfer, out, &answer);
     if (answer.status == 0) {
@@ -435,5 +439,43 @@ void agentmail_webhook_delete(agentmail_client_t *self, const char *webhook_id,
 {
     run(self,
         &(call_t){.doing = "delete webhook", .method = "DELETE", .path = {"webhooks", webhook_id}},
+        result);
+}
+
+void agentmail_block_create(agentmail_client_t *self, const char *entry, const char *reason,
+                            agentmail_result_t *result)
+{
+    static const char doing[] = "block an address";
+    mailbus_buf_t json = MAILBUS_BUF_INIT;
+    if (!mailbus_utf8_valid(entry, strlen(entry)) || !mailbus_utf8_valid(reason, strlen(reason))) {
+        refuse(result, AGENTMAIL_REJECT, doing, "not UTF-8");
+        return;
+    }
+    mailbus_buf_char(&json, '{');
+    write_member(&json, "entry", entry);
+    mailbus_buf_char(&json, ',');
+    write_member(&json, "reason", reason);
+    mailbus_buf_char(&json, '}');
+    if (json.failed) {
+        refuse(result, AGENTMAIL_RETRY, doing, "out of memory");
+    } else {
+        run(self,
+            &(call_t){.doing = doing,
+                      .method = "POST",
+                      .path = {"lists", "send", "block"},
+                      .json = json.data,
+                      .size = json.size,
+                      .expected = "entry"},
+            result);
+    }
+    mailbus_buf_free(&json);
+}
+
+void agentmail_block_delete(agentmail_client_t *self, const char *entry, agentmail_result_t *result)
+{
+    run(self,
+        &(call_t){.doing = "unblock an address",
+                  .method = "DELETE",
+                  .path = {"lists", "send", "block", entry}},
         result);
 }

@@ -13,6 +13,7 @@
 #define AGENTMAIL_CLIENT_H
 
 #include <cjson/cJSON.h>
+#include <stdatomic.h>
 
 #include "mailbus/buf.h"
 
@@ -42,12 +43,14 @@ typedef struct {
 void agentmail_result_free(agentmail_result_t *result); /* takes a zeroed one */
 
 typedef struct {
-    const char *base_url;    /* https, or http to a loopback address; copied */
-    const char *api_key;     /* copied */
-    const char *user_agent;  /* "mailbus-autoreply/0.1"; copied */
-    long connect_timeout_ms; /* 0: 10 s */
-    long timeout_ms;         /* of one call; 0: 30 s. Downloads: ten times as long */
-    long stall_s;            /* give up when nothing moves for so long; 0: 15 s */
+    const char *base_url;       /* https, or http to a loopback address; copied */
+    const char *api_key;        /* copied */
+    const char *user_agent;     /* "mailbus-autoreply/0.1"; copied */
+    long connect_timeout_ms;    /* 0: 10 s */
+    long timeout_ms;            /* of one call; 0: 30 s. Downloads: ten times as long */
+    long stall_s;               /* give up when nothing moves for so long; 0: 15 s */
+    const atomic_bool *stopped; /* once it is true a call ends within about a second, as one that
+                                   got no answer; lent, may be NULL */
 } agentmail_options_t;
 
 typedef struct agentmail_client agentmail_client_t;
@@ -87,6 +90,12 @@ void agentmail_webhook_create(agentmail_client_t *self, const char *url,
 void agentmail_webhook_list(agentmail_client_t *self, agentmail_result_t *result);
 void agentmail_webhook_delete(agentmail_client_t *self, const char *webhook_id,
                               agentmail_result_t *result);
+/* The organisation's block list for sending: `entry` is an address or a bare domain. One that is
+ * there already gets the new reason, or is a 409; one that is not there is a 404. */
+void agentmail_block_create(agentmail_client_t *self, const char *entry, const char *reason,
+                            agentmail_result_t *result);
+void agentmail_block_delete(agentmail_client_t *self, const char *entry,
+                            agentmail_result_t *result);
 
 /* --- the pure parts, for the tests --------------------------------------------------------------
  */

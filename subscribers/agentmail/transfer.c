@@ -102,6 +102,15 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+/* Called about once a second, whether anything moves or not. */
+static int on_progress(void *arg, curl_off_t down, curl_off_t now_down, curl_off_t up,
+                       curl_off_t now_up)
+{
+    const agentmail_handle_t *self = arg;
+    (void)down, (void)now_down, (void)up, (void)now_up;
+    return self->transfer->stopped != NULL && atomic_load(self->transfer->stopped);
+}
+
 /* --- one exchange -------------------------------------------------------------------------------
  */
 
@@ -141,6 +150,9 @@ static void set_callbacks(agentmail_handle_t *self, bool *failed)
     SET(CURLOPT_HEADERDATA, self);
     SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
     SET(CURLOPT_OPENSOCKETDATA, self);
+    SET(CURLOPT_XFERINFOFUNCTION, on_progress);
+    SET(CURLOPT_XFERINFODATA, self);
+    SET(CURLOPT_NOPROGRESS, 0L);
     SET(CURLOPT_ERRORBUFFER, self->error);
 }
 
@@ -193,8 +205,12 @@ static void explain(const agentmail_handle_t *self, CURLcode code, agentmail_ans
         why = "the answer's header does not end";
     } else if (self->reached_limit) {
         why = "the answer is longer than allowed";
+    } else if (code == CURLE_OUT_OF_MEMORY) { /* also what libcurl says of one endless line */
+        why = "out of memory, or a line of the answer's header does not end";
     } else if (self->body->failed) {
         why = "out of memory";
+    } else if (code == CURLE_ABORTED_BY_CALLBACK) {
+        why = "stopped before there was an answer";
     }
     snprintf(answer->failure, sizeof answer->failure, "%s", why);
 }

@@ -2,6 +2,8 @@
 #ifndef AGENTMAIL_TRANSFER_H
 #define AGENTMAIL_TRANSFER_H
 
+#include <stdatomic.h>
+
 #include "mailbus/buf.h"
 
 /* Which addresses may be connected to, looked at after DNS. */
@@ -23,6 +25,7 @@ typedef struct {
     bool cut;     /* at the limit stop and be content; else it is a failure */
     long timeout_ms, connect_timeout_ms, stall_s;
     const char *user_agent;
+    const atomic_bool *stopped; /* once it is true the exchange ends soon; may be NULL */
 } agentmail_transfer_t;
 
 typedef struct {

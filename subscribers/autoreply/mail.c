@@ -62,7 +62,7 @@ static mailbus_verdict_t handle_message(const outgoing_context_t *context, const
                                         agentmail_message_t *message)
 {
     outgoing_result_t result = {.verdict = MAILBUS_RETRY};
-    if (outgoing_resume(context, message, "", &result) ||
+    if (!outgoing_may_answer(context, message, "", &result) ||
         !outgoing_fetch(context, message, rules_need_headers(config->rules),
                         rules_need_body(config->rules), &result)) {
         return result.verdict;

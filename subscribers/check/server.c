@@ -25,13 +25,12 @@ enum {
     LINGER_MS = 200,
     MESSAGES_PER_ROUND = 64, /* between two looks at the rest */
     POLL_MS = 1000,
+    SILENCE_LOG_MS = 60000, /* between two lines that say the same */
 };
 
 struct check_server {
     /* Set once. */
     mailbus_runtime_t *runtime;
-    check_decide_fn *decide;
-    void *arg;
     void *context; /* its own: ZAP's handler is one per context */
     mb_key_pair_t own;
     mb_zap_t *zap; /* NULL: plain */
@@ -43,7 +42,9 @@ struct check_server {
     pthread_t thread;
     bool running; /* there is a thread to join */
     mb_bound_t *socket;
-    mailbus_buf_t json;
+    check_list_t list;
+    bool silent;            /* the list gave no answer the last time */
+    int64_t said_silent_ms; /* when that was logged */
 };
 
 static void count(const check_server_t *self, answered_t answered, uint64_t n)
@@ -57,6 +58,24 @@ static void count(const check_server_t *self, answered_t answered, uint64_t n)
                   "Questions of the check protocol, by what was answered", n);
 }
 
+/* Whether the list can be read, once for everybody: a line a question would be a flood of its own.
+ */
+static void note_silence(check_server_t *self, answered_t answered, int64_t now_ms)
+{
+    if (answered == ANSWERED_SILENT &&
+        (!self->silent || now_ms - self->said_silent_ms >= SILENCE_LOG_MS)) {
+        const char *why = self->list.why_silent;
+        mb_log(self->runtime->log, MB_WARN, "check",
+               "the list gives no answer: who asks has to wait",
+               MB_S("reason", why[0] != '\0' ? why : NULL));
+        self->silent = true;
+        self->said_silent_ms = now_ms;
+    } else if ((answered == ANSWERED_YES || answered == ANSWERED_NO) && self->silent) {
+        mb_log(self->runtime->log, MB_INFO, "check", "the list answers again");
+        self->silent = false;
+    }
+}
+
 /* Answer what waits. True where more may wait. */
 static bool answer_waiting(check_server_t *self)
 {
@@ -65,11 +84,11 @@ static bool answer_waiting(check_server_t *self)
         if (mb_message_receive(mb_bound_handle(self->socket), &message, NULL) != MAILBUS_OK) {
             return false;
         }
-        count(self,
-              check_server_answer(mb_bound_handle(self->socket), &message, self->decide, self->arg,
-                                  &self->json),
-              1);
+        answered_t answered =
+            check_server_answer(mb_bound_handle(self->socket), &message, &self->list);
         mb_message_close(&message);
+        count(self, answered, 1);
+        note_silence(self, answered, mb_clock_monotonic_ms());
     }
     return true;
 }
@@ -190,8 +209,7 @@ mailbus_code_t check_server_new(mailbus_runtime_t *runtime, check_decide_fn *dec
         return mailbus_fail(error, MAILBUS_ENOMEM, "no memory for the check server");
     }
     self->runtime = runtime;
-    self->decide = decide;
-    self->arg = arg;
+    self->list = (check_list_t){.decide = decide, .arg = arg};
     self->wake_fd = -1;
     atomic_init(&self->stopping, false);
     atomic_init(&self->rebind, false);
@@ -224,7 +242,7 @@ void check_server_destroy(check_server_t **self_p)
     if (self->wake_fd >= 0) {
         close(self->wake_fd);
     }
-    mailbus_buf_free(&self->json);
+    mailbus_buf_free(&self->list.json);
     explicit_bzero(&self->own, sizeof self->own);
     free(self);
 }

@@ -23,9 +23,9 @@
 typedef enum { CHECK_YES, CHECK_NO, CHECK_SILENT /* the list can't be read: no answer */ } check_t;
 
 /* On the server's thread. `address` is checked and unquoted (agentmail_address_parse); `reason`
- * (an empty string in `size` bytes) and *ret_until_ms (0: for good) go with CHECK_NO. What is
- * answered after `decide` returned is what the list said then: whoever wants a mail stopped has
- * written the list before. */
+ * (an empty string in `size` bytes) and *ret_until_ms (0: for good) go with CHECK_NO; with
+ * CHECK_SILENT the reason is for the log, which the server writes: once when it becomes silent,
+ * once a minute while it is, once when it answers again. */
 typedef check_t(check_decide_fn)(void *arg, const char *address, char *reason, size_t size,
                                  int64_t *ret_until_ms);
 

@@ -44,84 +44,74 @@ static bool send_answer(void *socket, mb_message_t *message, const shape_t *shap
     return mb_frame_send(socket, json->data, json->size, false, NULL) == MAILBUS_OK;
 }
 
-static answered_t refuse(const char *text, mailbus_buf_t *json)
+static answered_t refuse(const char *text, check_list_t *list)
 {
-    mailbus_check_error_write(text, json);
+    mailbus_check_error_write(text, &list->json);
     return ANSWERED_ERROR;
 }
 
-static answered_t ask_list(check_decide_fn *decide, void *arg, const char *address,
-                           mailbus_buf_t *json)
+static answered_t ask_list(check_list_t *list, const char *address)
 {
     char reason[MAILBUS_CHECK_REASON_MAX] = "";
     int64_t until_ms = 0;
-    switch (decide(arg, address, reason, sizeof reason, &until_ms)) {
+    switch (list->decide(list->arg, address, reason, sizeof reason, &until_ms)) {
     case CHECK_YES:
-        mailbus_check_answer_write(MAILBUS_CHECK_YES, NULL, 0, json);
+        mailbus_check_answer_write(MAILBUS_CHECK_YES, NULL, 0, &list->json);
         return ANSWERED_YES;
     case CHECK_NO:
-        mailbus_check_answer_write(MAILBUS_CHECK_NO, reason, until_ms, json);
+        mailbus_check_answer_write(MAILBUS_CHECK_NO, reason, until_ms, &list->json);
         return ANSWERED_NO;
     case CHECK_SILENT:
         break;
     }
+    memcpy(list->why_silent, reason, sizeof reason);
     return ANSWERED_SILENT;
 }
 
 /* Exactly one mailbox, and no name beside it: an address is asked about, not a header. */
-static answered_t answer_address(const char *text, check_decide_fn *decide, void *arg,
-                                 mailbus_buf_t *json)
+static answered_t answer_address(const char *text, check_list_t *list)
 {
-    agentmail_addresses_t list = AGENTMAIL_ADDRESSES_INIT;
-    answered_t answered;
-    mailbus_code_t code = agentmail_address_parse(text, strlen(text), &list, NULL);
-    if (code == MAILBUS_ENOMEM) {
-        answered = ANSWERED_SILENT;
-    } else if (code != MAILBUS_OK || list.count != 1 || list.items[0].name[0] != '\0') {
-        answered = refuse("\"address\" is not one mail address", json);
-    } else {
-        answered = ask_list(decide, arg, list.items[0].address, json);
+    agentmail_addresses_t found = AGENTMAIL_ADDRESSES_INIT;
+    answered_t answered = ANSWERED_SILENT; /* without memory as without a list */
+    mailbus_code_t code = agentmail_address_parse(text, strlen(text), &found, NULL);
+    if (code != MAILBUS_ENOMEM) {
+        answered = code == MAILBUS_OK && found.count == 1 && found.items[0].name[0] == '\0'
+                       ? ask_list(list, found.items[0].address)
+                       : refuse("\"address\" is not one mail address", list);
     }
-    agentmail_addresses_free(&list);
+    agentmail_addresses_free(&found);
     return answered;
 }
 
-static answered_t answer_body(const void *data, size_t size, check_decide_fn *decide, void *arg,
-                              mailbus_buf_t *json)
+static answered_t answer_body(const void *data, size_t size, check_list_t *list)
 {
     mailbus_error_t error = {.code = MAILBUS_OK};
     mailbus_check_t check = {NULL, NULL};
-    answered_t answered;
-    switch (mailbus_check_read(data, size, &check, &error)) {
-    case MAILBUS_OK:
-        answered = answer_address(check.address, decide, arg, json);
-        break;
-    case MAILBUS_ENOMEM:
-        answered = ANSWERED_SILENT;
-        break;
-    default:
-        answered = refuse(error.text, json);
-        break;
+    answered_t answered = ANSWERED_SILENT;
+    mailbus_code_t code = mailbus_check_read(data, size, &check, &error);
+    if (code != MAILBUS_ENOMEM) {
+        answered =
+            code == MAILBUS_OK ? answer_address(check.address, list) : refuse(error.text, list);
     }
     mailbus_check_free(&check);
     return answered;
 }
 
-answered_t check_server_answer(void *socket, mb_message_t *message, check_decide_fn *decide,
-                               void *arg, mailbus_buf_t *json)
+answered_t check_server_answer(void *socket, mb_message_t *message, check_list_t *list)
 {
     shape_t shape;
     if (!read_shape(message, &shape)) {
         return ANSWERED_DROPPED;
     }
-    mailbus_buf_clear(json);
+    mailbus_buf_clear(&list->json);
+    list->why_silent[0] = '\0';
     answered_t answered =
         shape.body == 1
             ? answer_body(mb_message_data(message, shape.envelope),
-                          mb_message_size(message, shape.envelope), decide, arg, json)
-            : refuse("a question is one frame of JSON, behind an empty one where more come", json);
-    if (answered == ANSWERED_SILENT || json->failed) {
-        return ANSWERED_SILENT; /* without memory as without a list */
+                          mb_message_size(message, shape.envelope), list)
+            : refuse("a question is one frame of JSON, behind an empty one where more come", list);
+    if (answered == ANSWERED_SILENT || list->json.failed) {
+        return ANSWERED_SILENT;
     }
-    return send_answer(socket, message, &shape, json) ? answered : ANSWERED_UNSENT;
+    return send_answer(socket, message, &shape, &list->json) ? answered : ANSWERED_UNSENT;
 }

@@ -19,8 +19,15 @@ typedef enum {
     ANSWERED_KINDS,
 } answered_t;
 
-/* Answer `message` (with its routing id) on `socket`. `json` is scratch space. */
-answered_t check_server_answer(void *socket, mb_message_t *message, check_decide_fn *decide,
-                               void *arg, mailbus_buf_t *json);
+/* Who decides, and what is kept from one question to the next. */
+typedef struct {
+    check_decide_fn *decide;
+    void *arg;
+    char why_silent[MAILBUS_CHECK_REASON_MAX]; /* what `decide` gave with its last CHECK_SILENT */
+    mailbus_buf_t json;                        /* scratch space */
+} check_list_t;
+
+/* Answer `message` (with its routing id) on `socket`. */
+answered_t check_server_answer(void *socket, mb_message_t *message, check_list_t *list);
 
 #endif

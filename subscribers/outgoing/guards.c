@@ -8,6 +8,10 @@
 /* True: do not send. *detail may be set to what was seen. */
 typedef bool(guard_fn)(const guards_mail_t *mail, const char **detail);
 
+#define LOOP_SEPARATORS ", \t"
+
+enum { LOOP_MARK_MAX = 900 }; /* bytes: a header line has 998, RFC 5322 §2.1.1 */
+
 enum { REPLY = 1, FORWARD = 2, BOTH = REPLY | FORWARD };
 
 typedef struct {
@@ -269,17 +273,42 @@ static bool loop_mark(const guards_mail_t *mail, const char **detail)
     return *detail != NULL;
 }
 
-/* Lists mark their mails too: only our own mark says that we passed it on before. */
+/* Lists mark their mails too: only an address of ours says that we passed it on before. Others that
+ * pass mails on are in it one after the other (guards_loop_mark): a mail that went through that
+ * many goes round somewhere. */
 static bool own_loop_mark(const guards_mail_t *mail, const char **detail)
 {
     const char *value = NULL;
+    size_t hops = 0;
     for (size_t at = 0; (value = agentmail_headers_next(mail->headers, "X-Loop", &at)) != NULL;) {
-        if (is_own(mail, value)) {
-            *detail = value;
-            return true;
+        *detail = value;
+        while (*value != '\0') {
+            char word[AGENTMAIL_ADDRESS_MAX + 1];
+            size_t size = strcspn(value, LOOP_SEPARATORS);
+            if (size > 0 && size < sizeof word) {
+                memcpy(word, value, size);
+                word[size] = '\0';
+                if (is_own(mail, word) || ++hops == GUARDS_HOPS_MAX) {
+                    return true;
+                }
+            }
+            value += size;
+            value += strspn(value, LOOP_SEPARATORS);
         }
     }
     return false;
+}
+
+void guards_loop_mark(const char *inbox, const agentmail_headers_t *headers, mailbus_buf_t *out)
+{
+    const char *value = NULL;
+    agentmail_text_line(inbox, strlen(inbox), AGENTMAIL_ADDRESS_MAX, out);
+    for (size_t at = 0; (value = agentmail_headers_next(headers, "X-Loop", &at)) != NULL;) {
+        if (out->size + strlen(value) + 2 > LOOP_MARK_MAX) {
+            return;
+        }
+        mailbus_buf_printf(out, ", %s", value); /* one line already */
+    }
 }
 
 /* RFC 6522, RFC 3464, RFC 8098: bounces, receipts and other reports. */

@@ -8,6 +8,8 @@
 
 #include "outgoing/outgoing.h"
 
+#define GUARDS_HOPS_MAX 5 /* programs that passed a mail on, before it is taken for a loop */
+
 /* What the guards look at. */
 typedef struct {
     outgoing_kind_t kind;
@@ -33,5 +35,8 @@ const char *guards_of_headers(const guards_mail_t *mail, const char **ret_detail
 /* Whom an answer goes to: the first Reply-To address, else the first sender; NULL where there is
  * none. Only one: fifty Reply-To addresses are no reason for fifty mails. */
 const agentmail_address_t *guards_recipient(const agentmail_message_t *message);
+
+/* Append the X-Loop of a mail that is passed on: the inbox, and who passed it on before. */
+void guards_loop_mark(const char *inbox, const agentmail_headers_t *headers, mailbus_buf_t *out);
 
 #endif

@@ -62,12 +62,24 @@ static bool look(job_t *job)
     return true;
 }
 
+/* With several parts that is normal where another one is tried again, and nothing to note. */
+static void sent_before(job_t *job)
+{
+    static const char reason[] = "answered-already";
+    if (job->part[0] == '\0') {
+        job_silent(job, reason, NULL);
+        return;
+    }
+    *job->result = (outgoing_result_t){.verdict = MAILBUS_DONE, .action = "silent"};
+    snprintf(job->result->reason, sizeof job->result->reason, "%s", reason);
+}
+
 /* True: an earlier try wrote it down, and it was taken up. */
 static bool resume(job_t *job)
 {
     switch (job->look.record.state) {
     case RECORD_SENT:
-        job_silent(job, "answered-already", NULL);
+        sent_before(job);
         return true;
     case RECORD_PLANNED:
         job->to = job->look.record.recipient;
@@ -82,10 +94,10 @@ static bool resume(job_t *job)
     return false;
 }
 
-static guards_mail_t guards_view(const job_t *job)
+static guards_mail_t guards_view(const job_t *job, outgoing_kind_t kind)
 {
     return (guards_mail_t){
-        .kind = job->mail->kind,
+        .kind = kind,
         .message = job->message,
         .headers = job->message->has_headers ? &job->message->headers : NULL,
         .to = job->to,
@@ -98,29 +110,37 @@ static guards_mail_t guards_view(const job_t *job)
     };
 }
 
+static bool message_passes(job_t *job, outgoing_kind_t kind)
+{
+    const char *detail = NULL;
+    const guards_mail_t view = guards_view(job, kind);
+    const char *guard = guards_of_message(&view, &detail);
+    return guard == NULL || job_silent(job, guard, detail);
+}
+
 /* The cheap questions first: the header is fetched only for a mail that they let through. */
 static bool decide(job_t *job)
 {
     const char *detail = NULL;
-    guards_mail_t view = guards_view(job);
-    const char *guard = guards_of_message(&view, &detail);
-    if (guard != NULL) {
-        return job_silent(job, guard, detail);
-    }
-    if (!job->message->has_headers && !job_fetch_headers(job, true)) {
+    if (!message_passes(job, job->mail->kind) ||
+        (!job->message->has_headers && !job_fetch_headers(job, true))) {
         return false;
     }
-    view = guards_view(job);
-    guard = guards_of_headers(&view, &detail);
+    const guards_mail_t view = guards_view(job, job->mail->kind);
+    const char *guard = guards_of_headers(&view, &detail);
     return guard == NULL || job_silent(job, guard, detail);
+}
+
+/* Whom an answer goes to; NULL: nobody. */
+static const char *partner(const agentmail_message_t *message)
+{
+    const agentmail_address_t *recipient = guards_recipient(message);
+    return recipient == NULL ? NULL : recipient->address;
 }
 
 static void work(job_t *job)
 {
-    const agentmail_address_t *recipient = guards_recipient(job->message);
-    job->to = job->mail->kind == OUTGOING_FORWARD ? job->mail->to
-              : recipient == NULL                 ? NULL
-                                                  : recipient->address;
+    job->to = job->mail->kind == OUTGOING_FORWARD ? job->mail->to : partner(job->message);
     if (look(job) && !resume(job) && decide(job) && can_send(job) && job_plan(job)) {
         job_send(job, true);
     }
@@ -145,6 +165,17 @@ bool outgoing_resume(const outgoing_context_t *context, agentmail_message_t *mes
     bool taken = !look(&job) || resume(&job);
     record_free(&job.look.record);
     return taken;
+}
+
+bool outgoing_may_answer(const outgoing_context_t *context, agentmail_message_t *message,
+                         const char *part, outgoing_result_t *ret_result)
+{
+    job_t job;
+    job_init(&job, context, message, part, ret_result);
+    job.to = partner(message);
+    bool good = look(&job) && !resume(&job) && message_passes(&job, OUTGOING_REPLY);
+    record_free(&job.look.record);
+    return good;
 }
 
 mailbus_verdict_t outgoing_silent(const outgoing_context_t *context, agentmail_message_t *message,

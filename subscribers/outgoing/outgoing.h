@@ -161,6 +161,11 @@ mailbus_verdict_t outgoing_handle(const outgoing_context_t *context, agentmail_m
  * holds (as it does where the records can't be read). False: there is none. */
 bool outgoing_resume(const outgoing_context_t *context, agentmail_message_t *message,
                      const char *part, outgoing_result_t *ret_result);
+/* The same for programs that answer, with the guards that look at the message alone: true, and
+ * nothing was written down and none of them stops it, so its rules are worth asking; false, and
+ * *ret_result holds. */
+bool outgoing_may_answer(const outgoing_context_t *context, agentmail_message_t *message,
+                         const char *part, outgoing_result_t *ret_result);
 /* The program itself decided that nothing is sent for this mail ("no-rule"): DONE, "silent". */
 mailbus_verdict_t outgoing_silent(const outgoing_context_t *context, agentmail_message_t *message,
                                   const char *reason, outgoing_result_t *ret_result);

@@ -127,15 +127,19 @@ bool job_plan(job_t *job)
 {
     mailbus_error_t error = {0};
     mailbus_buf_t request = MAILBUS_BUF_INIT;
+    mailbus_buf_t loop = MAILBUS_BUF_INIT;
     mailbus_buf_t sender = MAILBUS_BUF_INIT;
     mailbus_buf_t recipient = MAILBUS_BUF_INIT;
     const agentmail_addresses_t *from = &job->message->from;
     bool good = false;
+    mailbus_buf_text(&loop, "");
     mailbus_buf_text(&sender, "");
     agentmail_address_fold(from->count == 0 ? "" : from->items[0].address, &sender);
     agentmail_address_fold(job->to, &recipient);
-    mailbus_code_t code =
-        request_render(job->message->inbox_id, job->to, job->mail, &request, &error);
+    guards_loop_mark(job->message->inbox_id, &job->message->headers, &loop);
+    mailbus_code_t code = loop.failed
+                              ? MAILBUS_ENOMEM
+                              : request_render(loop.data, job->to, job->mail, &request, &error);
     if (code == MAILBUS_EINVAL) {
         job_finish(job, MAILBUS_REJECT, "rejected", "%s", error.text);
         goto out;
@@ -158,6 +162,7 @@ bool job_plan(job_t *job)
     good = checks_allow(job, &plan) && write_down(job, &plan) && keep_record(job, &plan);
 out:
     mailbus_buf_free(&request);
+    mailbus_buf_free(&loop);
     mailbus_buf_free(&sender);
     mailbus_buf_free(&recipient);
     return good;

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "agentmail/text.h"
 #include "mailbus/json.h"
 
 static void write_text(mailbus_buf_t *out, const char *text)
@@ -22,12 +21,9 @@ static bool is_utf8(const char *text)
     return text == NULL || mailbus_utf8_valid(text, strlen(text));
 }
 
-mailbus_code_t request_render(const char *inbox, const char *to, const outgoing_mail_t *mail,
+mailbus_code_t request_render(const char *loop, const char *to, const outgoing_mail_t *mail,
                               mailbus_buf_t *out, mailbus_error_t *error)
 {
-    mailbus_buf_t line = MAILBUS_BUF_INIT; /* of the inbox: it goes into a header */
-    mailbus_buf_text(&line, "");
-    agentmail_text_line(inbox, strlen(inbox), AGENTMAIL_ADDRESS_MAX, &line);
     const struct {
         outgoing_kind_t kind;
         const char *name, *value;
@@ -37,16 +33,11 @@ mailbus_code_t request_render(const char *inbox, const char *to, const outgoing_
         {OUTGOING_REPLY, "Precedence", "bulk"},
         {OUTGOING_FORWARD, "Auto-Submitted", "auto-generated"}, /* RFC 3834 §5.1 */
         {OUTGOING_FORWARD, "X-Auto-Response-Suppress", "All"},
-        {OUTGOING_FORWARD, "X-Loop", line.data},
+        {OUTGOING_FORWARD, "X-Loop", loop},
     };
     const char *before = ",\"headers\":{";
-    mailbus_code_t code = MAILBUS_OK;
-    if (line.failed) {
-        return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
-    }
     if (!is_utf8(mail->text) || !is_utf8(mail->html)) {
-        code = mailbus_fail(error, MAILBUS_EINVAL, "the text to send is not UTF-8");
-        goto out;
+        return mailbus_fail(error, MAILBUS_EINVAL, "the text to send is not UTF-8");
     }
     mailbus_buf_text(out, "{\"to\":[");
     write_text(out, to);
@@ -64,8 +55,5 @@ mailbus_code_t request_render(const char *inbox, const char *to, const outgoing_
         }
     }
     mailbus_buf_text(out, "}}");
-    code = out->failed ? mailbus_fail(error, MAILBUS_ENOMEM, "out of memory") : MAILBUS_OK;
-out:
-    mailbus_buf_free(&line);
-    return code;
+    return out->failed ? mailbus_fail(error, MAILBUS_ENOMEM, "out of memory") : MAILBUS_OK;
 }

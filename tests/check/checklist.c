@@ -48,6 +48,7 @@ static check_t decide(void *arg, const char *address, char *reason, size_t size,
     pause_ms(mailbus_setting_integer(self->runtime, "list.slow"));
     FILE *list = fopen(mailbus_setting_text(self->runtime, "list.path"), "r");
     if (list == NULL) {
+        snprintf(reason, size, "there is no list");
         return CHECK_SILENT;
     }
     while (answer == CHECK_YES && fgets(line, sizeof line, list) != NULL) {

@@ -345,9 +345,12 @@ def test_a_mail_waits_while_there_is_no_answer_and_goes_out_after_it(bus, tmp_pa
             asker.wait_not_now("nothing came within 200 ms")
             assert asker.verdicts() == {}
             assert answerer.answers("silent") >= 4
+            silences = [entry for entry in answerer.log if "gives no answer" in entry.get("message", "")]
+            assert [entry["reason"] for entry in silences] == ["there is no list"]  # one line, not one a question
             answerer.list("no@example.com listed")
             asker.wait_verdict("no@example.com", "refused")
             asker.wait_verdict("yes@example.com", "allowed")
+            answerer.wait_log(stage="check", message="the list answers again")
             reason = rows(tmp_path / "two" / "mailbus-checklist.db", "SELECT reason FROM asked WHERE verdict='refused'")
             assert reason == [(f"{answerer.endpoint} says no: listed",)]
             asker.stop()

@@ -182,6 +182,12 @@ static void test_the_text_of_an_oversize_mail_is_taken_from_the_api(void **state
     (void)state;
     agentmail_message_t *message = read_or_fail("{\"message\":{" IDS ",\"subject\":\"s\"}}");
     assert_true(message->body_absent);
+    agentmail_message_t *empty = read_or_fail("{\"message\":{" IDS ",\"text\":\"\"}}");
+    assert_false(empty->body_absent);
+    agentmail_message_free(&empty);
+    agentmail_message_t *null = read_or_fail("{\"message\":{" IDS ",\"text\":null}}");
+    assert_true(null->body_absent);
+    agentmail_message_free(&null);
     cJSON *answer = cJSON_Parse("{" IDS ",\"subject\":\"other\",\"text\":\"long\",\"html\":null}");
     agentmail_message_take_body(message, answer);
     assert_string_equal(message->text, "long");

@@ -271,6 +271,18 @@ static void test_a_forward_is_not_passed_on_again(void **state)
         "answers-us");
 }
 
+static void test_a_forward_tells_who_passed_it_on(void **state)
+{
+    (void)state;
+    mailbus_buf_t out = MAILBUS_BUF_INIT;
+    agentmail_message_t *message =
+        mail_with("\"headers\":{\"x-loop\":[\"a@x.y\",\"b@x.y, c@x.y\"]}");
+    guards_loop_mark("in\r\nBcc: box@x", &message->headers, &out);
+    assert_string_equal(out.data, "in Bcc: box@x, a@x.y, b@x.y, c@x.y");
+    agentmail_message_free(&message);
+    mailbus_buf_free(&out);
+}
+
 static void test_a_forward_of_a_bounce_would_bounce(void **state)
 {
     (void)state;
@@ -316,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_a_forward_may_pass_lists_on),
         cmocka_unit_test(test_a_forward_goes_to_nobody_who_sends_it_back),
         cmocka_unit_test(test_a_forward_is_not_passed_on_again),
+        cmocka_unit_test(test_a_forward_tells_who_passed_it_on),
         cmocka_unit_test(test_a_forward_of_a_bounce_would_bounce),
         cmocka_unit_test(test_an_answer_goes_to_one_reply_to_address_or_the_sender),
     };

@@ -1,4 +1,4 @@
-#include "keys.h"
+#include "entry_key.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -140,8 +140,8 @@ void keys_free(char **keys, size_t count)
 const char *key_block_entry(const char *key, const char *shown)
 {
     switch (key[0]) {
-    case 'a':
-        return shown;
+    case 'a': /* a mailbox called * may be a pattern there */
+        return strncmp(shown, DOMAIN_PREFIX, sizeof DOMAIN_PREFIX - 1) == 0 ? NULL : shown;
     case 'd':
         return shown + sizeof DOMAIN_PREFIX - 1;
     default:

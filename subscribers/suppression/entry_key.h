@@ -5,8 +5,8 @@
  *   *@*.example.com       every mailbox of every domain below example.com, not of example.com
  *
  * A mailbox that is really called * is written "*"@example.com. Events only ever name mailboxes. */
-#ifndef SUPPRESSION_KEYS_H
-#define SUPPRESSION_KEYS_H
+#ifndef SUPPRESSION_ENTRY_KEY_H
+#define SUPPRESSION_ENTRY_KEY_H
 
 #include <stddef.h>
 
@@ -26,7 +26,7 @@ MAILBUS_MUST_USE mailbus_code_t keys_covering(const char *address, char **ret_ke
                                               size_t *ret_count, mailbus_error_t *error);
 void keys_free(char **keys, size_t count);
 /* How AgentMail's block list writes it: the address, or the bare domain; NULL where it has no such
- * thing (domains below one). `shown` as key_parse gives it; lent from it. */
+ * thing (domains below one, a mailbox called *). `shown` as key_parse gives it; lent from it. */
 const char *key_block_entry(const char *key, const char *shown);
 /* As key_parse takes it back: a mailbox that looks like a domain's entry gets its quotes. Appended.
  */

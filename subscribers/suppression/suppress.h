@@ -3,8 +3,8 @@
  *
  * The order in which facts come makes no difference to the result: times decide, not arrival.
  * Events arrive out of order, and a rebuild reads them again. */
-#ifndef SUPPRESSION_MACHINE_H
-#define SUPPRESSION_MACHINE_H
+#ifndef SUPPRESSION_SUPPRESS_H
+#define SUPPRESSION_SUPPRESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,6 +42,7 @@ typedef struct {
     const char *id;                 /* the event's; of people's a made one: unique per address */
     int64_t time_ms;                /* when it happened */
     const char *address;            /* as it came */
+    const char *event_id;           /* of the event; "" of people's */
     const char *message_id, *inbox; /* of the mail that it is about */
     const char *type, *sub_type;    /* of the event */
     const char *status;             /* bounce: "5.1.1", "bounced" */
@@ -66,7 +67,7 @@ typedef struct {
 } judgement_t;
 
 /* What a fact is worth under a policy. A removal is judged NONE: the machine knows it by `said`. */
-judgement_t machine_judge(const fact_t *fact, const policy_t *policy);
+judgement_t suppress_judge(const fact_t *fact, const policy_t *policy);
 
 /* What speaks for one reason since the last removal. Strings are lent (by facts, or by who loaded
  * it); those of the earliest fact. */
@@ -96,15 +97,15 @@ typedef enum {
 
 /* Take one fact into the state. Each fact once: the caller knows ids. `later`: of an import, how
  * many events of its reason have been taken that are later than it. */
-step_t machine_step(state_t *state, const fact_t *fact, const judgement_t *judgement,
-                    int64_t later);
+step_t suppress_step(state_t *state, const fact_t *fact, const judgement_t *judgement,
+                     int64_t later);
 /* The strongest reason that holds; NONE: not suppressed. */
-reason_t machine_reason(const state_t *state);
-int64_t machine_count(const evidence_t *evidence);
+reason_t suppress_reason(const state_t *state);
+int64_t suppress_count(const evidence_t *evidence);
 
 /* When a person's act happens: never before what is known already, so that it always holds. A
  * removal covers all facts up to its time, an addition is behind the last removal. */
-int64_t machine_add_time(int64_t now_ms, bool removed, int64_t removed_ms);
-int64_t machine_remove_time(int64_t now_ms, int64_t newest_ms);
+int64_t suppress_add_time(int64_t now_ms, bool removed, int64_t removed_ms);
+int64_t suppress_remove_time(int64_t now_ms, int64_t newest_ms);
 
 #endif

@@ -1,9 +1,10 @@
-#include "machine.h"
+#include "suppress.h"
 
 #include <stddef.h>
 #include <string.h>
 
 #include "agentmail/text.h"
+#include "bounces/classify.h"
 
 static const char *const reasons[REASONS] = {
     [REASON_COMPLAINT] = "complaint",     [REASON_MANUAL] = "manual",
@@ -90,12 +91,19 @@ static judgement_t judge_complaint(const fact_t *fact, const policy_t *policy)
                : (judgement_t){.reason = REASON_COMPLAINT, .certain = certain, .why = "complaint"};
 }
 
+/* RFC 3463 §3.8: 5.7.x is the receiver's policy, about who sends and what. */
+static bool is_about_the_sender(const char *status)
+{
+    classify_code_t code;
+    return classify_status(status, &code) && code.part[0] == 5 && code.part[1] == 7;
+}
+
 static judgement_t judge_bounce(const fact_t *fact, const policy_t *policy)
 {
     if (!agentmail_text_equal(fact->type, "Permanent")) {
         return nothing("not-permanent");
     }
-    if (agentmail_text_starts(fact->status, "5.7.")) {
+    if (is_about_the_sender(fact->status)) {
         return nothing("about-the-sender");
     }
     if (on_the_services_list(fact)) {
@@ -106,7 +114,7 @@ static judgement_t judge_bounce(const fact_t *fact, const policy_t *policy)
                : (judgement_t){.reason = REASON_BOUNCE, .certain = true, .why = "bounce"};
 }
 
-judgement_t machine_judge(const fact_t *fact, const policy_t *policy)
+judgement_t suppress_judge(const fact_t *fact, const policy_t *policy)
 {
     switch (fact->said) {
     case SAID_COMPLAINT:
@@ -133,7 +141,7 @@ judgement_t machine_judge(const fact_t *fact, const policy_t *policy)
  * be traced goes before one that can't. */
 static bool is_earlier(const fact_t *fact, int64_t first_ms, const evidence_t *than)
 {
-    const char *id = fact->said == SAID_ADD ? "" : fact->id;
+    const char *id = fact->event_id;
     if (first_ms != than->first_ms) {
         return first_ms < than->first_ms;
     }
@@ -149,7 +157,7 @@ static bool is_earlier(const fact_t *fact, int64_t first_ms, const evidence_t *t
 static void take_source(evidence_t *evidence, const fact_t *fact)
 {
     evidence->address = fact->address;
-    evidence->event_id = fact->said == SAID_ADD ? "" : fact->id;
+    evidence->event_id = fact->event_id;
     evidence->message_id = fact->message_id;
     evidence->note = fact->note;
 }
@@ -189,7 +197,8 @@ static step_t take_removal(state_t *state, const fact_t *fact)
     return STEP_REMOVED;
 }
 
-step_t machine_step(state_t *state, const fact_t *fact, const judgement_t *judgement, int64_t later)
+step_t suppress_step(state_t *state, const fact_t *fact, const judgement_t *judgement,
+                     int64_t later)
 {
     if (fact->said == SAID_REMOVE) {
         return take_removal(state, fact);
@@ -200,7 +209,7 @@ step_t machine_step(state_t *state, const fact_t *fact, const judgement_t *judge
     if (state->removed && fact->time_ms <= state->removed_ms) {
         return STEP_OLD;
     }
-    bool was_suppressed = machine_reason(state) != REASON_NONE;
+    bool was_suppressed = suppress_reason(state) != REASON_NONE;
     evidence_t *evidence = &state->of[judgement->reason];
     int64_t first_ms = fact->said == SAID_IMPORT ? fact->first_ms : fact->time_ms;
     bool first = is_empty(evidence);
@@ -219,7 +228,7 @@ step_t machine_step(state_t *state, const fact_t *fact, const judgement_t *judge
     return was_suppressed ? STEP_COUNTED : STEP_SUPPRESSED;
 }
 
-reason_t machine_reason(const state_t *state)
+reason_t suppress_reason(const state_t *state)
 {
     for (int i = 0; i < REASONS; i++) {
         if (!is_empty(&state->of[i])) {
@@ -229,18 +238,18 @@ reason_t machine_reason(const state_t *state)
     return REASON_NONE;
 }
 
-int64_t machine_count(const evidence_t *evidence)
+int64_t suppress_count(const evidence_t *evidence)
 {
     int64_t stated = evidence->stated + evidence->later;
     return stated > evidence->events ? stated : evidence->events;
 }
 
-int64_t machine_add_time(int64_t now_ms, bool removed, int64_t removed_ms)
+int64_t suppress_add_time(int64_t now_ms, bool removed, int64_t removed_ms)
 {
     return removed && now_ms <= removed_ms ? removed_ms + 1 : now_ms;
 }
 
-int64_t machine_remove_time(int64_t now_ms, int64_t newest_ms)
+int64_t suppress_remove_time(int64_t now_ms, int64_t newest_ms)
 {
     return newest_ms > now_ms ? newest_ms : now_ms;
 }
