@@ -10,8 +10,10 @@ static const char *const SQL[STATEMENTS] = {
     [DELIVERED] = "SELECT delivered_ms FROM addresses WHERE key = ?1",
     [LATEST] = "SELECT coalesce(max(time_ms), 0) FROM history WHERE key = ?1 AND kind = ?2",
     [SOFT] = "SELECT time_ms FROM history WHERE key = ?1 AND kind = 'soft'",
-    [REASON] = "SELECT status, type, sub_type, reason FROM history WHERE key = ?1 AND (kind = ?2 OR"
-               " (?2 IS NULL AND kind <> 'cleared')) ORDER BY time_ms DESC, event_id DESC LIMIT 1",
+    /* in one piece for clang, which takes the comma for forgotten */
+    [REASON] = ("SELECT status, type, sub_type, reason FROM history WHERE key = ?1 AND (kind = ?2"
+                " OR (?2 IS NULL AND kind <> 'cleared')) ORDER BY time_ms DESC, event_id DESC"
+                " LIMIT 1"),
 };
 
 struct ledger_lookup {
