@@ -169,6 +169,8 @@ static int add_narrow(scmp_filter_ctx filter, const layers_t *self)
         O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | (O_TMPFILE & ~O_DIRECTORY);
     const scmp_datum_t me = (scmp_datum_t)getpid(); /* exec does not change it */
     static const int fcntl_commands[] = {F_GETFD, F_SETFD, F_GETFL, F_DUPFD, F_DUPFD_CLOEXEC};
+    static const int prctl_options[] = {PR_GET_PDEATHSIG, PR_GET_NO_NEW_PRIVS, PR_GET_SECCOMP,
+                                        PR_SET_NAME};
     int result = 0;
     /* Files are opened to be read. */
     result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
@@ -186,6 +188,11 @@ static int add_narrow(scmp_filter_ctx filter, const layers_t *self)
     /* Its own limits, to look at. */
     result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
                                SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
+    /* What is asked of itself, and a thread's name. */
+    for (size_t i = 0; i < sizeof prctl_options / sizeof prctl_options[0]; i++) {
+        result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
+                                   SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)prctl_options[i]));
+    }
     /* abort() and raise(). */
     result |=
         seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, me));
