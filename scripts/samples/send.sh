@@ -99,7 +99,10 @@ show_results() {
     fi
     ! runs bounces || show "Addresses that bounced" bounces list
     ! runs suppression || show "Nobody writes to these any more" suppression list
-    ! runs extract || show "Attachments, and whether there was text in them" extract list
+    if runs extract; then
+        show "Attachments, and whether there was text in them" extract list
+        show "Found in their text" extract search seats
+    fi
     if runs route; then
         show "Where mails were sent on to" route history --action sent
         printf '    wishes are in %s\n' "$data/feature-requests.jsonl"
