@@ -47,6 +47,7 @@ extern const cli_command_t cli_keys;
 extern const cli_command_t cli_check;
 extern const cli_command_t cli_autoreply;
 extern const cli_command_t cli_suppression;
+extern const cli_command_t cli_route;
 
 /* Tables that several commands take. */
 extern const mb_setting_t

@@ -57,7 +57,7 @@ send_samples() {
     local decisions=12
     ! runs autoreply || note_lines autoreply history
     ! runs extract || note_lines extract list
-    ! runs route || note_lines route history
+    ! runs route || note_lines route history --action sent
     receive support@agentmail.to "Jane Doe <jane.$stamp@example.com>" "Question about my account" "I need help with my password."
     receive sales@agentmail.to "Raj Patel <raj.$stamp@example.com>" "Prices for a team of 20" "What would it cost?"
     receive office@agentmail.to "Ann Lee <ann.$stamp@example.com>" "Lunch on Friday" "No rule matches this one, so nobody answers."
@@ -80,7 +80,7 @@ send_samples() {
     ! runs autoreply || until_true "mailbus-autoreply" lines $((decisions)) autoreply history || return 1
     ! runs bounces || until_true "mailbus-bounces" bounced "$bouncer" || return 1
     ! runs extract || until_true "mailbus-extract" lines 2 extract list || return 1
-    ! runs route || until_true "mailbus-route" lines 3 route history || return 1
+    ! runs route || until_true "mailbus-route" lines 3 route history --action sent || return 1
 }
 
 # show NAME COMMAND TITLE: what a command of the mailbus program says, and how to ask again.
@@ -101,7 +101,7 @@ show_results() {
     ! runs suppression || show "Nobody writes to these any more" suppression list
     ! runs extract || show "Attachments, and whether there was text in them" extract list
     if runs route; then
-        show "Where mails were sent on to" route history
+        show "Where mails were sent on to" route history --action sent
         printf '    wishes are in %s\n' "$data/feature-requests.jsonl"
     fi
 }

@@ -172,6 +172,9 @@ static void set_request(CURL *curl, const agentmail_transfer_t *transfer,
                         struct curl_slist **headers, bool *failed)
 {
     bool has_body = transfer->json != NULL;
+    for (size_t i = 0; transfer->headers != NULL && transfer->headers[i] != NULL; i++) {
+        *failed = *failed || !append(headers, transfer->headers[i]);
+    }
     *failed = *failed || !append(headers, transfer->authorization) ||
               !append(headers, transfer->key) || !append(headers, "Expect:") ||
               !append(headers, has_body ? "Content-Type: application/json" : NULL);
@@ -187,6 +190,20 @@ static void set_request(CURL *curl, const agentmail_transfer_t *transfer,
 
 #undef SET
 
+/* A value that does not fit says nothing: half a Link field would lead elsewhere. */
+static void read_wanted(agentmail_handle_t *self, agentmail_answer_t *answer)
+{
+    const char *const *wanted = self->transfer->wanted;
+    struct curl_header *header = NULL;
+    for (size_t i = 0; wanted != NULL && wanted[i] != NULL; i++) {
+        assert(i < AGENTMAIL_WANTED_MAX);
+        if (curl_easy_header(self->curl, wanted[i], 0, CURLH_HEADER, -1, &header) == CURLHE_OK &&
+            strlen(header->value) < AGENTMAIL_HEADER_SIZE) {
+            snprintf(answer->values[i], AGENTMAIL_HEADER_SIZE, "%s", header->value);
+        }
+    }
+}
+
 static void read_answer(agentmail_handle_t *self, agentmail_answer_t *answer)
 {
     struct curl_header *header = NULL;
@@ -194,6 +211,7 @@ static void read_answer(agentmail_handle_t *self, agentmail_answer_t *answer)
     if (curl_easy_header(self->curl, "Retry-After", 0, CURLH_HEADER, -1, &header) == CURLHE_OK) {
         answer->retry_after = agentmail_retry_after(header->value, time(NULL));
     }
+    read_wanted(self, answer);
 }
 
 static void explain(const agentmail_handle_t *self, CURLcode code, agentmail_answer_t *answer)

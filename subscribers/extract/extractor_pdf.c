@@ -15,7 +15,7 @@ enum {
     NUMBER_SIZE = 16,
     OCR_SIDE = 2600,          /* pixels of the longer side: A4 at 220 dpi */
     OCR_MAX_IMAGE = 16 << 20, /* bytes: a square of that side has 7 MB in grey */
-    OCR_MIN_MS = 2000,        /* a page is not begun with less time left */
+    OCR_MIN_MS = 1000,        /* a page is not begun with less time left */
 };
 
 static const char *const poppler_data[] = {"/usr/share/poppler",

@@ -206,15 +206,18 @@ static mailbus_code_t add(types_t *self, const char *type, const char *command, 
 static mailbus_code_t add_section(types_t *self, zconfig_t *section, const types_options_t *options,
                                   mailbus_error_t *error)
 {
-    const char *type = zconfig_name(section), *command = zconfig_value(section), *reads = "";
+    const char *type = zconfig_name(section), *value = zconfig_value(section);
+    bool has_value = value != NULL && value[0] != '\0';
+    bool has_keys = zconfig_child(section) != NULL;
+    const char *command = has_keys ? NULL : value, *reads = "";
     bool threads = false;
-    if (strchr(type, '/') == NULL || (command == NULL) == (zconfig_child(section) == NULL)) {
+    if (strchr(type, '/') == NULL || (has_value && has_keys)) {
         return mailbus_fail(error, MAILBUS_EINVAL,
                             "%.80s: a media type with a command or a section is meant", type);
     }
     for (zconfig_t *item = zconfig_child(section); item != NULL; item = zconfig_next(item)) {
-        const char *key = zconfig_name(item), *value = zconfig_value(item);
-        value = value != NULL ? value : "";
+        const char *key = zconfig_name(item);
+        value = zconfig_value(item) != NULL ? zconfig_value(item) : "";
         if (strcmp(key, "command") == 0) {
             command = value;
         } else if (strcmp(key, "reads") == 0) {

@@ -4,6 +4,7 @@
 
 #include "rules/regex.h"
 #include "rules/rules.h"
+#include "rules/rules_file.h"
 
 typedef enum {
     RULE_RECIPIENT,
@@ -42,13 +43,5 @@ struct rules {
     rule_t *items;
     size_t count;
 };
-
-/* The whole of a text file of at most TEMPLATE_MAX bytes. ENOTFOUND, EIO, ETOOBIG, EINVAL (a NUL in
- * it), each with the path. Free it. */
-MAILBUS_MUST_USE mailbus_code_t rules_file_read(const char *path, char **ret_text,
-                                                mailbus_error_t *error);
-/* The same for a name that is relative to `folder`. */
-MAILBUS_MUST_USE mailbus_code_t rules_file_beside(const char *folder, const char *name,
-                                                  char **ret_text, mailbus_error_t *error);
 
 #endif

@@ -1,5 +1,5 @@
-/* Between suppression_commands.c (looking), commands_change.c (adding and removing) and
- * commands_import.c. */
+/* Between suppression_commands.c (the list), commands_show.c (one address), commands_change.c
+ * (adding and removing) and commands_import.c. */
 #ifndef SUPPRESSION_COMMANDS_PRIV_H
 #define SUPPRESSION_COMMANDS_PRIV_H
 
@@ -23,6 +23,16 @@ MAILBUS_MUST_USE mailbus_code_t command_read(const char *request, size_t size, c
 /* Append `tree` to the answer and delete it; NULL: there was no memory for it. */
 MAILBUS_MUST_USE mailbus_code_t command_answer(cJSON **tree_p, mailbus_buf_t *answer,
                                                mailbus_error_t *error);
+/* An entry's or a person's spelling of a key: key_print, to be freed; NULL: no memory. */
+char *command_printed(const char *key, const char *shown);
+/* "limit" of a request. */
+MAILBUS_MUST_USE mailbus_code_t command_limit(const cJSON *request, int64_t *ret_limit,
+                                              mailbus_error_t *error);
+/* {"rows":…,"next":…}; takes `rows`. `next` is what the page ended with where it is full. */
+MAILBUS_MUST_USE mailbus_code_t command_rows(cJSON *rows, int64_t limit, const char *next,
+                                             mailbus_buf_t *answer, mailbus_error_t *error);
+/* The entry's fields but its address. */
+void command_add_entry(cJSON *object, const list_entry_t *entry);
 void command_add_time(cJSON *object, const char *name, int64_t ms);
 /* A person's words: one line, at most LIST_NOTE_MAX bytes, to be freed; NULL: no memory. */
 char *command_line(const char *text);
@@ -31,6 +41,10 @@ char *command_line(const char *text);
 MAILBUS_MUST_USE mailbus_code_t command_covered_by(sqlite3 *db, const command_target_t *target,
                                                    char **ret_by, mailbus_error_t *error);
 
+mailbus_code_t command_show(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
+                            mailbus_buf_t *answer, mailbus_error_t *error);
+mailbus_code_t command_history(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
+                               mailbus_buf_t *answer, mailbus_error_t *error);
 mailbus_code_t command_add(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
                            mailbus_buf_t *answer, mailbus_error_t *error);
 mailbus_code_t command_remove(sqlite3 *db, const char *request, size_t size, int64_t now_ms,

@@ -4,16 +4,16 @@ import fcntl
 import json
 import os
 import random
-import shutil
 import signal
+import socket
 import sqlite3
 import threading
 
 import pytest
 from autoreply_testing import answers, open_post
 from checker import rows
-from mailbus_testing import Gateway, Sim, call, free_port, wait_for
-from suppression_testing import Suppression, ask, bounce, complaint, entries, export, mailbus, reject
+from mailbus_testing import Gateway, Sim, free_port, wait_for
+from suppression_testing import Suppression, bounce, complaint, entries, export, mailbus, reject, report
 
 KILLS = int(os.environ.get("MAILBUS_TEST_KILLS", "5"))
 
@@ -89,6 +89,28 @@ def test_what_is_on_the_list_and_what_is_not(gateway, tmp_path):
         for address in ("relieved@example.com", "blocked@example.com", "full@example.com", "innocent@example.com",
                         "evil@example.com"):
             assert program.says(address) == "yes"
+        program.stop()
+
+
+def test_no_delivery_takes_an_address_off(gateway, tmp_path):
+    with Suppression(tmp_path, gateway.bus()) as program:
+        first, last = complaint("jane@example.com"), complaint("joe@example.com")
+        delivered = report("message.delivered", "delivery", recipients=["jane@example.com"], time="2026-10-13T11:00:00.000Z")
+        post(gateway, first, delivered, last)
+        program.wait_handled(first, last)
+        assert program.says("jane@example.com") == "no"
+        program.stop()
+
+
+def test_a_complaint_about_five_hundred(gateway, tmp_path):
+    people = [f"p{i}@example.com" for i in range(500)]
+    with Suppression(tmp_path, gateway.bus()) as program:
+        event, after = complaint(*people), complaint("joe@example.com")
+        post(gateway, event, after)
+        program.wait_handled(event, after)
+        listed = entries(program.path)
+        assert len(listed) == 501 and all(listed[person][0] == "complaint" and listed[person][4] == 0 for person in people)
+        assert mailbus("list", "--ambiguous", "--csv", folder=tmp_path).stdout.count("\n") == 501
         program.stop()
 
 
@@ -315,8 +337,9 @@ def test_rebuild_keeps_what_people_did_and_what_the_journal_no_longer_has(tmp_pa
             mailbus("add", "*@rival.example", "jane@example.com", "--reason", "no business", folder=tmp_path)
             mailbus("remove", "p0@example.com", "--reason", "he asked", folder=tmp_path)
             later = complaint("p1@example.com", time="2099-01-01T00:00:00Z")
-            post(gateway, later, bounce("gone@example.com"))
-            program.wait_handled(later)
+            gone = bounce("gone@example.com")
+            post(gateway, later, gone)
+            program.wait_handled(later, gone)
             program.stop()
         mailbus("import", "-", "--as", "unsubscribe", folder=tmp_path, stdin="left@example.com\n")
         before = export(tmp_path)
@@ -553,7 +576,6 @@ def test_killed_around_a_call_the_block_list_is_right_in_the_end(gateway, tmp_pa
 
 def test_a_service_that_never_answers_holds_up_nobody(gateway, tmp_path):
     """The call hangs: events are handled and questions answered, and the program stops in time."""
-    import socket
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(8)

@@ -113,7 +113,37 @@ static bool has_cpu(void)
 
 static bool has_files(void)
 {
-    return unlimited(RLIMIT_FSIZE, 0) || unlimited(RLIMIT_CORE, 0);
+    return unlimited(RLIMIT_FSIZE, 0);
+}
+
+static bool has_core(void)
+{
+    return unlimited(RLIMIT_CORE, 0);
+}
+
+static bool has_processes(void)
+{
+    return unlimited(RLIMIT_NPROC, 1);
+}
+
+static bool opens_many(void)
+{
+    int opened = 0;
+    while (opened < MOST_FDS && dup(STDIN_FILENO) >= 0) {
+        opened++;
+    }
+    return opened == MOST_FDS;
+}
+
+static bool survives_parent(void)
+{
+    int number = 0;
+    return prctl(PR_GET_PDEATHSIG, &number, 0, 0, 0) != 0 || number != SIGKILL;
+}
+
+static bool gains_privileges(void)
+{
+    return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1;
 }
 
 static bool has_session(void)
@@ -132,12 +162,17 @@ static const struct {
     {"privileges", "is root or has a capability", has_privileges},
     {"memory", "allocates without end", allocates},
     {"cpu", "may spin for ever", has_cpu},
-    {"file-size", "may write files or a core", has_files},
+    {"file-size", "may write files", has_files},
+    {"core", "may write a core", has_core},
+    {"processes", "may start processes", has_processes},
+    {"parent-death", "survives its parent", survives_parent},
+    {"no-new-privs", "may gain privileges", gains_privileges},
     {"landlock", "reads /etc/passwd", reads_files},
     {"landlock", "writes a file", writes_files},
     {"seccomp", "opens a socket", opens_sockets},
     {"seccomp", "forks", forks},
     {"seccomp", "sends signals", signals_others},
+    {"open-files", "opens without end", opens_many}, /* the last: it leaves none free */
 };
 
 static int probe_layers(void)

@@ -6,6 +6,11 @@ import re
 import socket
 import subprocess
 
+import pytest
+
+# Each builds, in the same folder: one after the other.
+pytestmark = pytest.mark.xdist_group("demo")
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
