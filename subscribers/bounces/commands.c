@@ -52,6 +52,14 @@ static mailbus_code_t read_filter(const cJSON *request, filter_t *filter, mailbu
     return code;
 }
 
+#define SELECT                                                                                     \
+    "SELECT " VIEW_COLUMNS ", (?2 IS NULL OR substr(key, -length(?2)) = ?2) AND (?3 IS NULL OR"    \
+    " EXISTS (SELECT 1 FROM history WHERE history.key = addresses.key AND inbox = ?3))"            \
+    " FROM addresses WHERE key > ?1"
+#define ORDER          " ORDER BY key LIMIT ?4"
+#define SELECT_ALL     SELECT ORDER
+#define SELECT_BOUNCED SELECT " AND soft + hard + sender + known > 0" ORDER /* has an index */
+
 /* *ret_query stands before the addresses that may pass, behind `after`. */
 static mailbus_code_t open_list(sqlite3 *db, const filter_t *filter, mailbus_buf_t *scratch,
                                 sqlite3_stmt **ret_query, mailbus_error_t *error)
@@ -76,18 +84,7 @@ static mailbus_code_t open_list(sqlite3 *db, const filter_t *filter, mailbus_buf
         MB_NUMBER_VALUE(LOOKED_AT),
     };
     /* The rows that are passed over are looked at here, so that the limit bounds the work. */
-    return mb_db_query(
-        db,
-        any ? "SELECT " VIEW_COLUMNS ", (?2 IS NULL OR substr(key, -length(?2)) = ?2)"
-              " AND (?3 IS NULL OR EXISTS (SELECT 1 FROM history WHERE"
-              " history.key = addresses.key AND inbox = ?3))"
-              " FROM addresses WHERE key > ?1 ORDER BY key LIMIT ?4"
-            : "SELECT " VIEW_COLUMNS ", (?2 IS NULL OR substr(key, -length(?2)) = ?2)"
-              " AND (?3 IS NULL OR EXISTS (SELECT 1 FROM history WHERE"
-              " history.key = addresses.key AND inbox = ?3))"
-              " FROM addresses WHERE soft + hard + sender + known > 0 AND key > ?1"
-              " ORDER BY key LIMIT ?4",
-        values, 4, ret_query, error);
+    return mb_db_query(db, any ? SELECT_ALL : SELECT_BOUNCED, values, 4, ret_query, error);
 }
 
 static bool passes(const filter_t *filter, const machine_verdict_t *verdict)
