@@ -80,7 +80,7 @@ int desk_setup(void **state)
 {
     desk_t *desk = calloc(1, sizeof *desk);
     assert(desk != NULL);
-    const char *bin = getenv("EXTRACT_TEST_BIN"); /* where contained.c put everything */
+    const char *bin = getenv("EXTRACT_TEST_BIN"); /* where a container's programs are */
     snprintf(desk->helper, sizeof desk->helper, "%s/mailbus-extract-helper",
              bin != NULL ? bin : EXTRACT_BIN);
     snprintf(desk->attacker, sizeof desk->attacker, "%s/extract_attacker",
