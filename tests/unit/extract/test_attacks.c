@@ -252,7 +252,7 @@ static void test_the_input_cannot_be_executed_nor_changed(void **state)
  */
 
 /* The child of `parent`, once it has become the attacker. */
-static pid_t find_child(pid_t parent)
+static pid_t find_child(const desk_t *desk, pid_t parent)
 {
     char path[64], line[64];
     pid_t child = 0;
@@ -265,7 +265,7 @@ static pid_t find_child(pid_t parent)
         if (file != NULL) {
             fclose(file);
         }
-        if (child > 0 && desk_is_attacker(child)) {
+        if (child > 0 && desk_is_attacker(desk, child)) {
             return child;
         }
         usleep(1000);
@@ -283,7 +283,7 @@ static int outlives(desk_t *desk, const char *without)
         desk_attack(desk, &run);
         _exit(0);
     }
-    pid_t child = find_child(parent);
+    pid_t child = find_child(desk, parent);
     assert_true(child > 0);
     int pidfd = (int)syscall(SYS_pidfd_open, child, 0);
     assert_true(pidfd >= 0);
