@@ -63,5 +63,5 @@ int main(int argc, char **argv)
     if (status != ENGINE_OK) {
         fprintf(stderr, "%s\n", why.text);
     }
-    return status;
+    return (int)status;
 }

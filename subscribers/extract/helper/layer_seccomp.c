@@ -161,6 +161,17 @@ static int add_names(scmp_filter_ctx filter, uint32_t action, const char *const 
     return 0;
 }
 
+/* What the macros of <seccomp.h> do, with every field (clang warns about theirs). */
+static struct scmp_arg_cmp equal(unsigned argument, scmp_datum_t value)
+{
+    return (struct scmp_arg_cmp){argument, SCMP_CMP_EQ, value, 0};
+}
+
+static struct scmp_arg_cmp masked(unsigned argument, scmp_datum_t mask, scmp_datum_t value)
+{
+    return (struct scmp_arg_cmp){argument, SCMP_CMP_MASKED_EQ, mask, value};
+}
+
 /* Calls that are let through with some arguments only. */
 static int add_narrow(scmp_filter_ctx filter, const layers_t *self)
 {
@@ -173,36 +184,35 @@ static int add_narrow(scmp_filter_ctx filter, const layers_t *self)
                                         PR_SET_NAME};
     int result = 0;
     /* Files are opened to be read. */
-    result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
-                               SCMP_A2(SCMP_CMP_MASKED_EQ, writing, O_RDONLY));
-    result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(open), 1,
-                               SCMP_A1(SCMP_CMP_MASKED_EQ, writing, O_RDONLY));
+    result |=
+        seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, masked(2, writing, O_RDONLY));
+    result |=
+        seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(open), 1, masked(1, writing, O_RDONLY));
     /* Not F_SETOWN, with which a signal can be sent to anybody. */
     for (size_t i = 0; i < sizeof fcntl_commands / sizeof fcntl_commands[0]; i++) {
         result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-                                   SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)fcntl_commands[i]));
+                                   equal(1, (scmp_datum_t)fcntl_commands[i]));
     }
     /* isatty(). */
     result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                               SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, TCGETS));
+                               masked(1, 0xffffffffu, TCGETS));
     /* Its own limits, to look at. */
-    result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
-                               SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
+    result |=
+        seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, equal(0, 0), equal(2, 0));
     /* What is asked of itself, and a thread's name. */
     for (size_t i = 0; i < sizeof prctl_options / sizeof prctl_options[0]; i++) {
         result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-                                   SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)prctl_options[i]));
+                                   equal(0, (scmp_datum_t)prctl_options[i]));
     }
     /* abort() and raise(). */
-    result |=
-        seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, me));
-    result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_EQ, me));
+    result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, equal(0, me));
+    result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, equal(0, me));
     if (self->threads) {
         const scmp_datum_t thread = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
         const scmp_datum_t spaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
                                     CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
         result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                                   SCMP_A0(SCMP_CMP_MASKED_EQ, thread | spaces, thread));
+                                   masked(0, thread | spaces, thread));
     }
     /* Its flags stand in memory, where a filter can't look: without it glibc takes clone. */
     result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
@@ -213,12 +223,10 @@ static int add_narrow(scmp_filter_ctx filter, const layers_t *self)
 static int add_exec(scmp_filter_ctx filter, const layers_t *self, const char *path,
                     char *const *argv, char *const *envp)
 {
-    return -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(execveat), 5,
-                             SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)self->engine_fd),
-                             SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)(uintptr_t)path),
-                             SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)(uintptr_t)argv),
-                             SCMP_A3(SCMP_CMP_EQ, (scmp_datum_t)(uintptr_t)envp),
-                             SCMP_A4(SCMP_CMP_EQ, AT_EMPTY_PATH));
+    return -seccomp_rule_add(
+        filter, SCMP_ACT_ALLOW, SCMP_SYS(execveat), 5, equal(0, (scmp_datum_t)self->engine_fd),
+        equal(1, (scmp_datum_t)(uintptr_t)path), equal(2, (scmp_datum_t)(uintptr_t)argv),
+        equal(3, (scmp_datum_t)(uintptr_t)envp), equal(4, AT_EMPTY_PATH));
 }
 
 int layer_seccomp(const layers_t *self, const char *path, char *const *argv, char *const *envp)

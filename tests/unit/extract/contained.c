@@ -67,6 +67,12 @@ static int drop(void)
                : 0;
 }
 
+/* With every field: clang warns about the macros of <seccomp.h>. */
+static struct scmp_arg_cmp masked(unsigned argument, scmp_datum_t mask, scmp_datum_t value)
+{
+    return (struct scmp_arg_cmp){argument, SCMP_CMP_MASKED_EQ, mask, value};
+}
+
 static int filter(void)
 {
     static const scmp_datum_t flags[] = {CLONE_NEWNS,   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
@@ -81,7 +87,7 @@ static int filter(void)
     }
     for (size_t i = 0; result == 0 && i < sizeof flags / sizeof flags[0]; i++) {
         result = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
-                                  SCMP_A0(SCMP_CMP_MASKED_EQ, flags[i], flags[i]));
+                                  masked(0, flags[i], flags[i]));
     }
     if (result == 0) {
         result = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
