@@ -6,7 +6,9 @@ Layers are left out by MAILBUS_TEST_SANDBOX_WITHOUT, which only test builds know
 import os
 import pathlib
 import resource
+import shutil
 import subprocess
+import tempfile
 
 import pytest
 
@@ -53,6 +55,20 @@ def test_the_attack_suite_fails_without_a_layer_of_time(layer, test):
     done = subprocess.run([ATTACKS, test], capture_output=True, timeout=60,
                           env={**os.environ, "MAILBUS_TEST_SANDBOX_WITHOUT": layer})
     assert b"[  FAILED  ] " + test.encode() in done.stdout + done.stderr, done
+
+
+def test_the_suites_pass_in_a_container_without_user_namespaces():
+    """As somebody else, without capabilities, under Docker's rules (tests/unit/extract/contained.c)."""
+    with tempfile.TemporaryDirectory(prefix="mailbus-contained-") as folder:
+        os.chmod(folder, 0o755)
+        for name in ("bin/mailbus-extract-helper", "bin/mailbus-extract-engine", "tests/extract_attacker",
+                     "tests/extract_attacks", "tests/extract_extractor", "tests/extract_contained"):
+            shutil.copy(BIN.parent / name, folder)
+        for suite in ("extract_attacks", "extract_extractor"):
+            done = subprocess.run([f"{folder}/extract_contained", f"{folder}/{suite}"], capture_output=True, timeout=120,
+                                  env={**os.environ, "EXTRACT_TEST_BIN": folder}, cwd=folder)
+            assert done.returncode == 0 and b"[  PASSED  ]" in done.stdout + done.stderr, done
+            assert suite != "extract_attacks" or b"user-namespace: this system forbids it" in done.stdout, done
 
 
 def test_what_is_shipped_can_leave_nothing_out():

@@ -1,4 +1,5 @@
 /* HTML as libxml2's parser understands it: the words, line by line, without what is not shown. */
+#include <ctype.h>
 #include <libxml/HTMLparser.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,13 @@
 #include "text.h"
 
 enum {
-    OPTIONS = HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET
+    OPTIONS = HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET |
+              HTML_PARSE_IGNORE_ENC
+};
+
+enum {
+    CHARSET_WITHIN = 1024, /* bytes that are searched for the page's own word about it */
+    CHARSET_SIZE = 32,
 };
 
 typedef struct {
@@ -127,50 +134,93 @@ static void on_text(void *context, const xmlChar *data, int size)
     }
 }
 
-/* What the page's own declaration does not decide: UTF-8 where it is, else Windows-1252. NULL
- * leaves it to the declaration. */
-static const char *charset_of(const engine_input_t *input)
+/* Not Latin-1: that is Windows-1252, says the HTML standard. Not UTF-8, which it would be known by,
+ * nor sets in which the declaration itself could not be read. */
+static bool is_believable(const char *name)
 {
-    size_t mark;
-    switch (text_charset(input, &mark)) {
-    case TEXT_UTF_8:
-        return "UTF-8";
-    case TEXT_UTF_16_LE:
-    case TEXT_UTF_16_BE:
-    case TEXT_UTF_32_LE:
-    case TEXT_UTF_32_BE:
-        return NULL; /* its mark tells the parser */
-    case TEXT_WINDOWS_1252:
-    default:
-        return memmem(input->data, input->size, "charset", 7) != NULL ? NULL : "windows-1252";
+    static const char *const others[] = {"iso-8859-1", "latin1", "us-ascii"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (strcasecmp(name, others[i]) == 0) {
+            return false;
+        }
     }
+    return name[0] != '\0' && strncasecmp(name, "utf", 3) != 0 && strncasecmp(name, "ucs", 3) != 0;
+}
+
+/* The name behind "charset=" in the page's first bytes, as its writer meant it (the HTML standard's
+ * prescan, §13.2.3.2, without its fine print). */
+static bool declared_charset(const engine_input_t *input, char *name, size_t size)
+{
+    static const char key[] = "charset";
+    size_t most = input->size < CHARSET_WITHIN ? input->size : CHARSET_WITHIN;
+    const unsigned char *end = input->data + most;
+    for (const unsigned char *at = input->data; at + sizeof key < end; at++) {
+        if (strncasecmp((const char *)at, key, sizeof key - 1) != 0) {
+            continue;
+        }
+        at += sizeof key - 1;
+        while (at < end && (isspace(*at) || strchr("=\"'", *at) != NULL) && *at != '\0') {
+            at++;
+        }
+        size_t length = 0;
+        while (at + length < end && length + 1 < size &&
+               (isalnum(at[length]) || at[length] == '-' || at[length] == '_')) {
+            name[length] = (char)at[length];
+            length++;
+        }
+        name[length] = '\0';
+        return is_believable(name);
+    }
+    return false;
+}
+
+/* All of the page in UTF-8: the parser gives up at the first byte that is none in the set it was
+ * told. */
+static char *page_text(const engine_input_t *input, size_t *ret_size)
+{
+    char *text = NULL, name[CHARSET_SIZE];
+    size_t mark;
+    FILE *out = open_memstream(&text, ret_size);
+    if (out == NULL) {
+        return NULL;
+    }
+    bool guessed = text_charset(input, &mark) == TEXT_WINDOWS_1252;
+    if (!guessed || !declared_charset(input, name, sizeof name) ||
+        !text_put_named(input, name, out)) {
+        text_put_all(input, out);
+    }
+    bool failed = ferror(out) != 0;
+    if (fclose(out) != 0 || failed) {
+        free(text);
+        return NULL;
+    }
+    return text;
 }
 
 engine_status_t engine_html(const engine_input_t *input, FILE *out, mailbus_error_t *why)
 {
     page_t page = {.skip = 0};
-    xmlSAXHandler sax = {.startElement = on_start,
-                         .endElement = on_end,
-                         .characters = on_text,
-                         .ignorableWhitespace = on_text,
-                         .initialized = 1};
+    const xmlSAXHandler sax = {.startElement = on_start,
+                               .endElement = on_end,
+                               .characters = on_text,
+                               .ignorableWhitespace = on_text,
+                               .initialized = 1};
+    size_t size = 0;
     layout_init(&page.layout, out);
-    if (input->size > INT32_MAX) {
-        return engine_fail(why, ENGINE_TOO_LARGE, "more than 2 GiB");
-    }
+    char *text = page_text(input, &size);
     htmlParserCtxtPtr parser = htmlNewParserCtxt();
-    if (parser == NULL) {
+    if (text == NULL || parser == NULL || size > INT32_MAX) {
+        free(text);
+        htmlFreeParserCtxt(parser);
         return engine_fail(why, ENGINE_MEMORY, "out of memory");
     }
     *parser->sax = sax;
     parser->userData = &page;
-    const char *charset = charset_of(input);
-    int options = OPTIONS | (charset != NULL ? HTML_PARSE_IGNORE_ENC : 0);
     /* With callbacks of our own it builds no tree. */
-    xmlFreeDoc(htmlCtxtReadMemory(parser, (const char *)input->data, (int)input->size, NULL,
-                                  charset, options));
+    xmlFreeDoc(htmlCtxtReadMemory(parser, text, (int)size, NULL, "UTF-8", OPTIONS));
     const xmlError *error = xmlCtxtGetLastError(parser);
     bool memory = error != NULL && error->code == XML_ERR_NO_MEMORY;
     htmlFreeParserCtxt(parser);
+    free(text);
     return memory ? engine_fail(why, ENGINE_MEMORY, "out of memory") : ENGINE_OK;
 }

@@ -1,5 +1,7 @@
 /* Text whose character set nobody tells: by its marks, else UTF-8 where all of it is, else what
  * HTML's standard takes for it, Windows-1252 (a superset of Latin-1's printable part). */
+#include <errno.h>
+#include <iconv.h>
 #include <stdbool.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -9,6 +11,8 @@
 #include "text.h"
 
 #define REPLACEMENT 0xFFFD
+
+enum { PIECE = 8192 };
 
 /* Windows-1252 from 0x80 to 0x9F (encoding.spec.whatwg.org/index-windows-1252.txt); the five that
  * it does not have are C1 controls there, and are lost here. */
@@ -54,6 +58,16 @@ text_charset_t text_charset(const engine_input_t *input, size_t *ret_mark)
                                                                       : TEXT_WINDOWS_1252;
 }
 
+static void put_utf8(const unsigned char *data, size_t size, FILE *out)
+{
+    for (size_t at = 0; at < size;) {
+        utf8proc_int32_t code;
+        utf8proc_ssize_t length = utf8proc_iterate(data + at, (utf8proc_ssize_t)(size - at), &code);
+        text_put(out, length > 0 ? (uint32_t)code : REPLACEMENT);
+        at += length > 0 ? (size_t)length : 1;
+    }
+}
+
 static uint32_t unit(const unsigned char *at, size_t width, bool little)
 {
     uint32_t value = 0;
@@ -78,14 +92,14 @@ static void put_wide(const unsigned char *data, size_t size, size_t width, bool 
     }
 }
 
-void text_put_windows_1252(const unsigned char *data, size_t size, FILE *out)
+static void put_windows_1252(const unsigned char *data, size_t size, FILE *out)
 {
     for (size_t i = 0; i < size; i++) {
         text_put(out, data[i] >= 0x80 && data[i] < 0xA0 ? windows_1252[data[i] - 0x80] : data[i]);
     }
 }
 
-engine_status_t engine_text(const engine_input_t *input, FILE *out, mailbus_error_t *why)
+void text_put_all(const engine_input_t *input, FILE *out)
 {
     size_t mark;
     text_charset_t charset = text_charset(input, &mark);
@@ -93,7 +107,7 @@ engine_status_t engine_text(const engine_input_t *input, FILE *out, mailbus_erro
     size_t size = input->size - mark;
     switch (charset) {
     case TEXT_UTF_8:
-        fwrite_unlocked(data, 1, size, out); /* a bad byte behind a mark is mended outside */
+        put_utf8(data, size, out);
         break;
     case TEXT_UTF_16_LE:
     case TEXT_UTF_16_BE:
@@ -104,8 +118,37 @@ engine_status_t engine_text(const engine_input_t *input, FILE *out, mailbus_erro
         put_wide(data, size, 4, charset == TEXT_UTF_32_LE, out);
         break;
     case TEXT_WINDOWS_1252:
-        text_put_windows_1252(data, size, out);
+    default:
+        put_windows_1252(data, size, out);
         break;
     }
+}
+
+bool text_put_named(const engine_input_t *input, const char *name, FILE *out)
+{
+    iconv_t converter = iconv_open("UTF-8", name);
+    if (converter == (iconv_t)-1) { /* NOLINT(performance-no-int-to-ptr) */
+        return false;
+    }
+    char *from = (char *)input->data; /* iconv does not write there */
+    size_t left = input->size;
+    while (left > 0) {
+        char piece[PIECE], *to = piece;
+        size_t room = sizeof piece;
+        size_t result = iconv(converter, &from, &left, &to, &room);
+        fwrite_unlocked(piece, 1, sizeof piece - room, out);
+        if (result == (size_t)-1 && errno != E2BIG) { /* a byte that is none, or a cut character */
+            text_put(out, REPLACEMENT);
+            from++;
+            left--;
+        }
+    }
+    iconv_close(converter);
+    return true;
+}
+
+engine_status_t engine_text(const engine_input_t *input, FILE *out, mailbus_error_t *why)
+{
+    text_put_all(input, out);
     return ferror(out) ? engine_fail(why, ENGINE_IO, "the text can't be written") : ENGINE_OK;
 }

@@ -2,6 +2,8 @@
 #ifndef ENGINE_TEXT_H
 #define ENGINE_TEXT_H
 
+#include <stdbool.h>
+
 #include "engine.h"
 
 typedef enum {
@@ -18,6 +20,10 @@ text_charset_t text_charset(const engine_input_t *input, size_t *ret_mark);
 
 /* One character in UTF-8; U+FFFD for what is none. */
 void text_put(FILE *out, uint32_t code);
-void text_put_windows_1252(const unsigned char *data, size_t size, FILE *out);
+/* All of it in UTF-8, from the character set that text_charset finds; its mark is left out. */
+void text_put_all(const engine_input_t *input, FILE *out);
+/* The same from a set by its name; false where this machine does not know it. Every byte that is
+ * none in that set becomes U+FFFD. */
+bool text_put_named(const engine_input_t *input, const char *name, FILE *out);
 
 #endif

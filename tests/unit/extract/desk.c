@@ -80,7 +80,7 @@ int desk_setup(void **state)
 {
     desk_t *desk = calloc(1, sizeof *desk);
     assert(desk != NULL);
-    const char *bin = getenv("EXTRACT_TEST_BIN"); /* where contained.c put everything */
+    const char *bin = getenv("EXTRACT_TEST_BIN"); /* where a container's programs are */
     snprintf(desk->helper, sizeof desk->helper, "%s/mailbus-extract-helper",
              bin != NULL ? bin : EXTRACT_BIN);
     snprintf(desk->attacker, sizeof desk->attacker, "%s/extract_attacker",
@@ -170,11 +170,11 @@ static int program_input(const desk_t *desk)
 }
 
 /* "daemon 1234": end what got away. */
-static void end_daemon(const sandbox_result_t *result)
+static void end_daemon(const desk_t *desk, const sandbox_result_t *result)
 {
     long pid = 0;
     if (result->out.size > 0 && sscanf(result->out.data, "daemon %ld", &pid) == 1 && pid > 1 &&
-        desk_is_attacker((pid_t)pid)) {
+        desk_is_attacker(desk, (pid_t)pid)) {
         kill((pid_t)pid, SIGKILL);
     }
 }
@@ -205,23 +205,25 @@ bool desk_attack(desk_t *desk, desk_run_t *run)
     static const char word[] = "SUCCEEDED";
     mailbus_buf_t *out = &run->result.out;
     bool got = out->size > 0 && memmem(out->data, out->size, word, sizeof word - 1) != NULL;
-    end_daemon(&run->result);
+    end_daemon(desk, &run->result);
     run->out_size = out->size;
     mailbus_buf_free(out);
     return got;
 }
 
-bool desk_is_attacker(pid_t pid)
+bool desk_is_attacker(const desk_t *desk, pid_t pid)
 {
-    char path[64], name[32] = "";
-    snprintf(path, sizeof path, "/proc/%ld/comm", (long)pid);
+    /* Not its short name: kernels before 6.14 call it after the descriptor that it was started by.
+     */
+    char path[64], command[sizeof desk->attacker] = "";
+    snprintf(path, sizeof path, "/proc/%ld/cmdline", (long)pid);
     FILE *file = fopen(path, "re");
     if (file == NULL) {
         return false;
     }
-    bool read = fgets(name, sizeof name, file) != NULL;
+    size_t size = fread(command, 1, sizeof command - 1, file);
     fclose(file);
-    return read && strcmp(name, "extract_attacke\n") == 0; /* the kernel keeps 15 characters */
+    return size > 0 && strcmp(command, desk->attacker) == 0;
 }
 
 int desk_wait_readable(int fd, int ms)

@@ -35,7 +35,7 @@ void desk_prepare(desk_t *desk);
 sandbox_job_t desk_job(const desk_t *desk, const char *const *argv);
 /* True where the attacker said that it succeeded. Whatever got away is ended. */
 bool desk_attack(desk_t *desk, desk_run_t *run);
-bool desk_is_attacker(pid_t pid);
+bool desk_is_attacker(const desk_t *desk, pid_t pid);
 /* Milliseconds until `fd` is readable; -1: not in this time. */
 int desk_wait_readable(int fd, int ms);
 
