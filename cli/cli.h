@@ -48,6 +48,7 @@ extern const cli_command_t cli_check;
 extern const cli_command_t cli_autoreply;
 extern const cli_command_t cli_suppression;
 extern const cli_command_t cli_route;
+extern const cli_command_t cli_extract;
 
 /* Tables that several commands take. */
 extern const mb_setting_t

@@ -14,7 +14,7 @@ enum { STATUS_OK, STATUS_FAILURE, STATUS_USAGE };
 
 static const cli_command_t *const commands[] = {
     &cli_tail,  &cli_fetch,     &cli_status,  &cli_webhook,     &cli_dead,  &cli_keys,
-    &cli_check, &cli_autoreply, &cli_bounces, &cli_suppression, &cli_route,
+    &cli_check, &cli_autoreply, &cli_bounces, &cli_suppression, &cli_route, &cli_extract,
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };

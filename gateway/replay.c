@@ -115,7 +115,7 @@ static mailbus_code_t replay_open(replay_t *self, void *context, const replay_op
         .stage = "replay",
         .endpoint = options->endpoint,
         .open = options->open,
-        .open_warning = "bus.open=yes: everybody who reaches it reads all mail",
+        .open_warning = "open without keys: everybody who reaches it reads all mail",
         .own = options->own,
         .send_hwm = options->send_hwm,
         .receive_hwm = RECEIVE_HWM,

@@ -233,20 +233,36 @@ out:
 /* --- bytes behind a download_url ----------------------------------------------------------------
  */
 
-/* https to the public internet. The stand-in on this machine hands out its own plain http. */
+/* https to the public internet. The stand-in on this machine hands out its own plain http: itself,
+ * and nothing else that listens here. */
 static bool choose_reach(const agentmail_client_t *self, const char *url, agentmail_reach_t *ret)
 {
     agentmail_url_t checked;
     if (agentmail_url_check(url, &checked, NULL) != MAILBUS_OK) {
         return false;
     }
-    bool local = self->is_local && checked.loopback;
+    bool local = self->is_local && agentmail_url_same_origin(url, self->base_url);
     *ret = local ? AGENTMAIL_REACH_LOOPBACK : AGENTMAIL_REACH_PUBLIC;
     return local || checked.https;
 }
 
-static void download(agentmail_client_t *self, const char *doing, size_t limit, bool cut,
-                     mailbus_buf_t *out, agentmail_result_t *result)
+/* The API's own word on the size, before anything is asked for. */
+static bool is_announced_too_long(const cJSON *json, size_t limit)
+{
+    const cJSON *size = mailbus_json_item(json, "size");
+    return cJSON_IsNumber(size) && size->valuedouble > (double)limit;
+}
+
+static void refuse_too_long(agentmail_result_t *result, const char *doing, size_t limit)
+{
+    refuse(result, AGENTMAIL_REJECT, doing, "");
+    snprintf(result->text, sizeof result->text, "%s: more than %zu bytes", doing, limit);
+    result->too_long = true;
+}
+
+/* `cut`: what is beyond the limit is left where it is, that is no failure. */
+static void download(agentmail_client_t *self, const char *doing, const agentmail_bounds_t *bounds,
+                     bool cut, mailbus_buf_t *out, agentmail_result_t *result)
 {
     agentmail_reach_t reach = AGENTMAIL_REACH_PUBLIC;
     agentmail_answer_t answer;
@@ -256,15 +272,22 @@ static void download(agentmail_client_t *self, const char *doing, size_t limit, 
     result->json = NULL;
     if (url == NULL || !choose_reach(self, url, &reach)) {
         refuse(result, AGENTMAIL_REJECT, doing, "download_url is not an https address");
+        result->refused = true;
+        goto out;
+    }
+    if (!cut && is_announced_too_long(json, bounds->limit)) {
+        refuse_too_long(result, doing, bounds->limit);
         goto out;
     }
     const agentmail_transfer_t transfer = {
         .method = "GET",
         .url = url,
         .reach = reach,
-        .limit = limit,
+        .limit = bounds->limit,
         .cut = cut,
-        .timeout_ms = self->timeout_ms * DOWNLOAD_FACTOR,
+        .timeout_ms =
+            bounds->timeout_ms > 0 ? bounds->timeout_ms : self->timeout_ms * DOWNLOAD_FACTOR,
+        .least_rate = bounds->least_rate,
         .connect_timeout_ms = self->connect_timeout_ms,
         .stall_s = self->stall_s,
         .user_agent = self->user_agent,
@@ -273,8 +296,9 @@ static void download(agentmail_client_t *self, const char *doing, size_t limit, 
     agentmail_handle_run(self->download, &transfer, out, &answer);
     if (answer.status == 0) {
         judge_failure(doing, &answer, result);
+        result->refused = answer.refused;
         if (answer.too_long) {
-            result->verdict = AGENTMAIL_REJECT;
+            refuse_too_long(result, doing, bounds->limit);
         }
         result->maybe_done = false;
     } else {
@@ -362,13 +386,13 @@ void agentmail_get_raw(agentmail_client_t *self, const char *inbox, const char *
                   .expected = "download_url"},
         result);
     if (result->verdict == AGENTMAIL_DONE) {
-        download(self, doing, limit, true, out, result);
+        download(self, doing, &(agentmail_bounds_t){.limit = limit}, true, out, result);
     }
 }
 
 void agentmail_get_attachment(agentmail_client_t *self, const char *inbox, const char *message_id,
-                              const char *attachment_id, size_t limit, mailbus_buf_t *out,
-                              agentmail_result_t *result)
+                              const char *attachment_id, const agentmail_bounds_t *bounds,
+                              mailbus_buf_t *out, agentmail_result_t *result)
 {
     static const char doing[] = "get attachment";
     run(self,
@@ -378,7 +402,7 @@ void agentmail_get_attachment(agentmail_client_t *self, const char *inbox, const
                   .expected = "download_url"},
         result);
     if (result->verdict == AGENTMAIL_DONE) {
-        download(self, doing, limit, false, out, result);
+        download(self, doing, bounds, false, out, result);
     }
 }
 

@@ -35,6 +35,8 @@ typedef struct {
     double retry_after;  /* seconds the server asked for; 0: it did not say */
     bool maybe_done;     /* not DONE, but the request may have been carried out all the same */
     bool operator_error; /* key, address or plan: a person has to mend it */
+    bool too_long;       /* a download beyond its limit: REJECT */
+    bool refused;        /* a download from where nothing may be asked for: REJECT */
     char code[64];       /* the API's error code, or "" */
     char text[512];      /* for people: what happened and what to do, one line */
     cJSON *json;         /* the parsed answer of a DONE call that has one, else NULL */
@@ -78,10 +80,17 @@ void agentmail_get_message(agentmail_client_t *self, const char *inbox, const ch
  * is no failure (the header is what people want of it). */
 void agentmail_get_raw(agentmail_client_t *self, const char *inbox, const char *message_id,
                        size_t limit, mailbus_buf_t *out, agentmail_result_t *result);
-/* Append the bytes of an attachment to `out`. More than `limit` is a REJECT. */
+/* The bounds of a download. */
+typedef struct {
+    size_t limit; /* bytes: neither a size that the API tells, nor Content-Length, nor what really
+                   * comes may be more */
+    long timeout_ms; /* of the whole; 0: ten times the client's */
+    long least_rate; /* bytes a second; what is slower for stall_s is given up; 0: 1 */
+} agentmail_bounds_t;
+/* Append the bytes of an attachment to `out`. More than the limit is a REJECT. */
 void agentmail_get_attachment(agentmail_client_t *self, const char *inbox, const char *message_id,
-                              const char *attachment_id, size_t limit, mailbus_buf_t *out,
-                              agentmail_result_t *result);
+                              const char *attachment_id, const agentmail_bounds_t *bounds,
+                              mailbus_buf_t *out, agentmail_result_t *result);
 /* `event_types` ends with NULL and has at least one; client_id (may be NULL) makes the same call
  * twice give the same webhook. The answer's `secret` is in result->json. */
 void agentmail_webhook_create(agentmail_client_t *self, const char *url,

@@ -14,8 +14,8 @@
 
 enum {
     HEADERS_LIMIT =
-        64 * 1024,   /* bytes of an answer's header: libcurl 7.88 bounds a line, not all */
-    STALL_BYTES = 1, /* a second: less than this for stall_s seconds is a standstill */
+        64 * 1024,  /* bytes of an answer's header: libcurl 7.88 bounds a line, not all */
+    LEAST_RATE = 1, /* bytes a second: less than this for stall_s seconds is a standstill */
 };
 
 struct agentmail_handle {
@@ -132,10 +132,15 @@ static void set_bounds(CURL *curl, const agentmail_transfer_t *transfer, bool *f
     SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_TIMEOUT_MS, transfer->timeout_ms);
     SET(CURLOPT_CONNECTTIMEOUT_MS, transfer->connect_timeout_ms);
-    SET(CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES);
+    SET(CURLOPT_LOW_SPEED_LIMIT,
+        transfer->least_rate > 0 ? transfer->least_rate : (long)LEAST_RATE);
     SET(CURLOPT_LOW_SPEED_TIME, transfer->stall_s);
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    SET(CURLOPT_FRESH_CONNECT, transfer->once ? 1L : 0L);
+    if (!transfer->cut) {
+        SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)transfer->limit); /* by Content-Length */
+    }
     if (transfer->reach != AGENTMAIL_REACH_ANY) {
         SET(CURLOPT_PROXY, ""); /* a proxy would connect where we must not, or take the key along */
     }
@@ -221,7 +226,7 @@ static void explain(const agentmail_handle_t *self, CURLcode code, agentmail_ans
         why = "the address leads to a network that must not be asked";
     } else if (self->headers_too_long) {
         why = "the answer's header does not end";
-    } else if (self->reached_limit) {
+    } else if (answer->too_long) {
         why = "the answer is longer than allowed";
     } else if (code == CURLE_OUT_OF_MEMORY) { /* also what libcurl says of one endless line */
         why = "out of memory, or a line of the answer's header does not end";
@@ -253,7 +258,7 @@ void agentmail_handle_run(agentmail_handle_t *self, const agentmail_transfer_t *
     curl_easy_getinfo(self->curl, CURLINFO_REQUEST_SIZE, &request_bytes);
     answer->sent = code == CURLE_OK || request_bytes > 0;
     answer->refused = self->refused;
-    answer->too_long = self->reached_limit;
+    answer->too_long = self->reached_limit || code == CURLE_FILESIZE_EXCEEDED;
     if (code == CURLE_OK || (self->reached_limit && transfer->cut)) {
         read_answer(self, answer);
     } else {

@@ -30,7 +30,12 @@ typedef struct {
     size_t json_size;
     size_t limit; /* bytes of the answer's body */
     bool cut;     /* at the limit stop and be content; else it is a failure */
-    long timeout_ms, connect_timeout_ms, stall_s;
+    /* On a connection of its own: libcurl sends a request a second time where a reused connection
+     * ends without an answer, and what has no idempotency key would be done twice. */
+    bool once;
+    long timeout_ms, connect_timeout_ms;
+    long stall_s;    /* ended where for so long … */
+    long least_rate; /* … fewer bytes a second than this move; 0: 1 */
     const char *user_agent;
     const atomic_bool *stopped; /* once it is true the exchange ends soon; may be NULL */
 } agentmail_transfer_t;
