@@ -363,7 +363,8 @@ def test_a_pdf_that_spins_is_ended_by_the_wall_clock(check):
 
 def test_a_pdf_that_spins_is_ended_by_its_processor_time(check):
     result = check(spinning_pdf(), "timeout", "--cpu", 1)
-    assert 900 < result["cpu_ms"] < 4000
+    # How exactly a kernel counts, and when it looks at the limit, differs; a file that is read takes a tenth of it.
+    assert 500 < result["cpu_ms"] < 4000
 
 
 @pytest.mark.parametrize("content, status", [(text_page(b"On a giant page"), "ok"), (b"0 0 9 9 re f", "no_text_layer")])
