@@ -8,7 +8,7 @@
 
 #include "nearest.h"
 
-enum { VERBS_MAX = 8 }; /* verbs of one command */
+enum { VERBS_MAX = 16 }; /* verbs of one command */
 
 const mb_setting_t cli_key_settings[] = {
     {.key = "bus.curve_dir",
@@ -55,7 +55,7 @@ static mailbus_code_t unknown_verb(cli_t *cli, const cli_verb_t *verbs, size_t c
                                    mailbus_error_t *error)
 {
     const char *names[VERBS_MAX];
-    char list[128] = "";
+    char list[192] = "";
     size_t used = 0;
     assert(count <= VERBS_MAX);
     for (size_t i = 0; i < count; i++) {

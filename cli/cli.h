@@ -14,6 +14,7 @@ typedef struct {
     size_t count;
     bool colour; /* standard output is a terminal that wants colours */
     bool usage;  /* the failure is one of the command line: exit status 2 */
+    int status;  /* the exit status of a run that did not fail; 0 unless a command says more */
 } cli_t;
 
 /* One more option of a command: sets `key`. Ends with a NULL option. */
@@ -41,7 +42,13 @@ extern const cli_command_t cli_fetch;
 extern const cli_command_t cli_status;
 extern const cli_command_t cli_webhook;
 extern const cli_command_t cli_dead;
+extern const cli_command_t cli_bounces;
 extern const cli_command_t cli_keys;
+extern const cli_command_t cli_check;
+extern const cli_command_t cli_autoreply;
+extern const cli_command_t cli_suppression;
+extern const cli_command_t cli_route;
+extern const cli_command_t cli_extract;
 
 /* Tables that several commands take. */
 extern const mb_setting_t

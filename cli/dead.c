@@ -36,31 +36,20 @@ static mailbus_code_t state_path(cli_t *cli, const char *name, char *path, size_
     return MAILBUS_OK;
 }
 
-static mailbus_code_t open_letters(cli_t *cli, letters_t **ret_letters, mailbus_error_t *error)
+static mailbus_code_t open_letters(cli_t *cli, place_t *ret_place, mailbus_error_t *error)
 {
-    char path[1024];
-    char address[256];
-    const char *admin = mb_settings_text(cli->settings, "dead.admin");
-    long timeout = (long)mb_settings_integer(cli->settings, "cli.timeout");
-    if (admin[0] != '\0') {
-        return letters_open_admin(admin, timeout, ret_letters, error);
+    char path[1024] = "";
+    place_options_t options = {
+        .path = path,
+        .admin = mb_settings_text(cli->settings, "dead.admin"),
+        .timeout_ms = (long)mb_settings_integer(cli->settings, "cli.timeout"),
+    };
+    mailbus_code_t code = MAILBUS_OK;
+    if (options.admin[0] == '\0') {
+        const char *name = mb_settings_text(cli->settings, "dead.name");
+        code = state_path(cli, name, path, sizeof path, error);
     }
-    mailbus_code_t code =
-        state_path(cli, mb_settings_text(cli->settings, "dead.name"), path, sizeof path, error);
-    if (code == MAILBUS_OK) {
-        code = letters_open_file(path, ret_letters, error);
-    }
-    if (code != MAILBUS_EEXIST) {
-        return code;
-    }
-    /* It runs: go through it. */
-    if (letters_find_admin(path, address, sizeof address) != MAILBUS_OK) {
-        return mailbus_fail(error, code,
-                            "%.120s is in use by a program without an admin listener "
-                            "(admin.listen): stop it first",
-                            path);
-    }
-    return letters_open_admin(address, timeout, ret_letters, error);
+    return code != MAILBUS_OK ? code : place_open(&options, ret_place, error);
 }
 
 static void put_line(const char *text, size_t max)
@@ -158,16 +147,17 @@ static void print_row(void *arg, const dead_letter_t *letter)
 
 static mailbus_code_t list(cli_t *cli, mailbus_error_t *error)
 {
-    letters_t *letters = NULL;
+    place_t place = {0};
     listing_t listing = {.json = mb_settings_boolean(cli->settings, "dead.json")};
-    mailbus_code_t code = open_letters(cli, &letters, error);
+    mailbus_code_t code = open_letters(cli, &place, error);
     if (code != MAILBUS_OK) {
         return code;
     }
     uint64_t before;
     do {
         before = listing.count;
-        code = letters->ops->list(letters, listing.last, DEAD_LIST_MAX, print_row, &listing, error);
+        code = letters_ops(&place)->list(&place, listing.last, DEAD_LIST_MAX, print_row, &listing,
+                                         error);
         if (code == MAILBUS_OK) {
             code = cli_flush(error);
         }
@@ -175,7 +165,7 @@ static mailbus_code_t list(cli_t *cli, mailbus_error_t *error)
     if (code == MAILBUS_OK && listing.count == 0) {
         fprintf(stderr, "no dead letters\n");
     }
-    letters->ops->close(&letters);
+    place_close(&place);
     return code;
 }
 
@@ -225,31 +215,30 @@ static mailbus_code_t read_number(cli_t *cli, const char *text, int64_t *ret_num
 static mailbus_code_t show(cli_t *cli, mailbus_error_t *error)
 {
     int64_t number = 0;
-    letters_t *letters = NULL;
+    place_t place = {0};
     listing_t listing = {.json = mb_settings_boolean(cli->settings, "dead.json")};
     mailbus_code_t code = read_number(cli, cli->operands[0], &number, error);
     if (code == MAILBUS_OK) {
-        code = open_letters(cli, &letters, error);
+        code = open_letters(cli, &place, error);
     }
     if (code == MAILBUS_OK) {
-        code = letters->ops->show(letters, number, print_letter, &listing, error);
-        letters->ops->close(&letters);
+        code = letters_ops(&place)->show(&place, number, print_letter, &listing, error);
+        place_close(&place);
     }
     return code;
 }
 
 /* All numbers are looked at before the first is acted on. */
-static mailbus_code_t change(cli_t *cli,
-                             mailbus_code_t (*act)(letters_t *letters, int64_t number,
-                                                   mailbus_error_t *error),
-                             letters_t *letters, const char *done, mailbus_error_t *error)
+static mailbus_code_t
+change(cli_t *cli, mailbus_code_t (*act)(place_t *place, int64_t number, mailbus_error_t *error),
+       place_t *place, const char *done, mailbus_error_t *error)
 {
     mailbus_code_t code = MAILBUS_OK;
     for (size_t i = 0; i < cli->count && code == MAILBUS_OK; i++) {
         int64_t number = 0;
         code = read_number(cli, cli->operands[i], &number, error);
         if (code == MAILBUS_OK) {
-            code = act(letters, number, error);
+            code = act(place, number, error);
         }
         if (code == MAILBUS_OK) {
             printf("%" PRId64 " %s\n", number, done);
@@ -270,28 +259,28 @@ static mailbus_code_t check_numbers(cli_t *cli, mailbus_error_t *error)
 
 static mailbus_code_t retry(cli_t *cli, mailbus_error_t *error)
 {
-    letters_t *letters = NULL;
+    place_t place = {0};
     mailbus_code_t code = check_numbers(cli, error);
     if (code == MAILBUS_OK) {
-        code = open_letters(cli, &letters, error);
+        code = open_letters(cli, &place, error);
     }
     if (code == MAILBUS_OK) {
-        code = change(cli, letters->ops->retry, letters, "is in the inbox again", error);
-        letters->ops->close(&letters);
+        code = change(cli, letters_ops(&place)->retry, &place, "is in the inbox again", error);
+        place_close(&place);
     }
     return code;
 }
 
 static mailbus_code_t drop(cli_t *cli, mailbus_error_t *error)
 {
-    letters_t *letters = NULL;
+    place_t place = {0};
     mailbus_code_t code = check_numbers(cli, error);
     if (code == MAILBUS_OK) {
-        code = open_letters(cli, &letters, error);
+        code = open_letters(cli, &place, error);
     }
     if (code == MAILBUS_OK) {
-        code = change(cli, letters->ops->drop, letters, "is thrown away", error);
-        letters->ops->close(&letters);
+        code = change(cli, letters_ops(&place)->drop, &place, "is thrown away", error);
+        place_close(&place);
     }
     return code;
 }

@@ -1,6 +1,5 @@
 /* Dead letters of a program that runs, through its admin listener (the runtime's dead_http.h). */
 #include <cjson/cJSON.h>
-#include <curl/curl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,90 +10,11 @@
 #include "mailbus/json.h"
 #include "mailbus/replay.h"
 
-enum {
-    /* A page of DEAD_LIST_MAX letters with long reasons, or one with the largest body escaped. */
-    ANSWER_MAX = 32 * 1024 * 1024,
-    ADDRESS_MAX = 300,
-};
-
-typedef struct {
-    letters_t base;
-    CURL *curl;
-    char address[ADDRESS_MAX];
-    long timeout_ms;
-} letters_admin_t;
-
-static letters_admin_t *admin_of(letters_t *self)
-{
-    return (letters_admin_t *)self;
-}
-
-static size_t receive(char *data, size_t size, size_t count, void *arg)
-{
-    mailbus_buf_t *answer = arg;
-    mailbus_buf_append(answer, data, size * count);
-    return answer->failed ? 0 : size * count;
-}
-
-static mailbus_code_t judge(long status, const cJSON *tree, mailbus_error_t *error)
-{
-    const char *text = mailbus_json_string(tree, "error");
-    text = text != NULL ? text : "no reason was given";
-    if (status >= 200 && status < 300) {
-        return tree != NULL ? MAILBUS_OK
-                            : mailbus_fail(error, MAILBUS_EIO, "the answer is not JSON");
-    }
-    if (status == 404) {
-        return mailbus_fail(error, MAILBUS_ENOTFOUND, "%.200s", text);
-    }
-    return mailbus_fail(error, status == 403 ? MAILBUS_EACCESS : MAILBUS_EIO, "%.180s (%ld)", text,
-                        status);
-}
-
-/* Ask for `path`, and give back the answer's tree, to be deleted. */
-static mailbus_code_t call(letters_admin_t *self, bool post, const char *path, cJSON **ret_tree,
+static mailbus_code_t call(place_t *place, const char *method, const char *path, cJSON **ret_tree,
                            mailbus_error_t *error)
 {
-    char url[ADDRESS_MAX + 128];
-    mailbus_buf_t answer = {.limit = ANSWER_MAX};
-    cJSON *tree = NULL;
-    long status = 0;
-    snprintf(url, sizeof url, "http://%s%s", self->address, path);
-    curl_easy_reset(self->curl);
-    curl_easy_setopt(self->curl, CURLOPT_URL, url);
-    curl_easy_setopt(self->curl, CURLOPT_PROTOCOLS_STR, "http");
-    curl_easy_setopt(self->curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(self->curl, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(self->curl, CURLOPT_TIMEOUT_MS, self->timeout_ms);
-    curl_easy_setopt(self->curl, CURLOPT_WRITEFUNCTION, receive);
-    curl_easy_setopt(self->curl, CURLOPT_WRITEDATA, &answer);
-    if (post) {
-        curl_easy_setopt(self->curl, CURLOPT_POST, 1L);
-        curl_easy_setopt(self->curl, CURLOPT_POSTFIELDSIZE, 0L);
-    }
-    CURLcode result = curl_easy_perform(self->curl);
-    curl_easy_getinfo(self->curl, CURLINFO_RESPONSE_CODE, &status);
-    mailbus_code_t code;
-    if (result == CURLE_COULDNT_CONNECT) {
-        code = mailbus_fail(error, MAILBUS_ENOTFOUND,
-                            "nobody listens on %s: is it the program's admin.listen? Where it is "
-                            "stopped, leave --admin out",
-                            self->address);
-    } else if (result != CURLE_OK) {
-        code =
-            mailbus_fail(error, MAILBUS_EIO, "%s: %s", self->address, curl_easy_strerror(result));
-    } else {
-        (void)!mailbus_json_parse_object(answer.data != NULL ? answer.data : "", answer.size, &tree,
-                                         NULL);
-        code = judge(status, tree, error);
-    }
-    mailbus_buf_free(&answer);
-    if (code != MAILBUS_OK) {
-        cJSON_Delete(tree);
-        return code;
-    }
-    *ret_tree = tree;
-    return MAILBUS_OK;
+    const running_question_t question = {.method = method, .path = path};
+    return running_call(place->running, &question, ret_tree, error);
 }
 
 static uint64_t number_of(const cJSON *item, const char *key)
@@ -168,13 +88,13 @@ static mailbus_code_t visit_letter(const cJSON *item, dead_visit_fn *visit, void
     return code;
 }
 
-static mailbus_code_t list(letters_t *self, int64_t after, size_t limit, dead_visit_fn *visit,
+static mailbus_code_t list(place_t *place, int64_t after, size_t limit, dead_visit_fn *visit,
                            void *arg, mailbus_error_t *error)
 {
     char path[96];
     cJSON *tree = NULL;
     snprintf(path, sizeof path, "/dead?after=%" PRId64 "&limit=%zu", after, limit);
-    mailbus_code_t code = call(admin_of(self), false, path, &tree, error);
+    mailbus_code_t code = call(place, "GET", path, &tree, error);
     const cJSON *item;
     cJSON_ArrayForEach(item, mailbus_json_item(tree, "dead"))
     {
@@ -186,13 +106,13 @@ static mailbus_code_t list(letters_t *self, int64_t after, size_t limit, dead_vi
     return code;
 }
 
-static mailbus_code_t show(letters_t *self, int64_t number, dead_visit_fn *visit, void *arg,
+static mailbus_code_t show(place_t *place, int64_t number, dead_visit_fn *visit, void *arg,
                            mailbus_error_t *error)
 {
     char path[64];
     cJSON *tree = NULL;
     snprintf(path, sizeof path, "/dead/%" PRId64, number);
-    mailbus_code_t code = call(admin_of(self), false, path, &tree, error);
+    mailbus_code_t code = call(place, "GET", path, &tree, error);
     if (code == MAILBUS_OK) {
         code = visit_letter(tree, visit, arg, error);
     }
@@ -200,55 +120,25 @@ static mailbus_code_t show(letters_t *self, int64_t number, dead_visit_fn *visit
     return code;
 }
 
-static mailbus_code_t change(letters_t *self, int64_t number, const char *verb,
+static mailbus_code_t change(place_t *place, int64_t number, const char *verb,
                              mailbus_error_t *error)
 {
     char path[64];
     cJSON *tree = NULL;
     snprintf(path, sizeof path, "/dead/%" PRId64 "/%s", number, verb);
-    mailbus_code_t code = call(admin_of(self), true, path, &tree, error);
+    mailbus_code_t code = call(place, "POST", path, &tree, error);
     cJSON_Delete(tree);
     return code;
 }
 
-static mailbus_code_t retry(letters_t *self, int64_t number, mailbus_error_t *error)
+static mailbus_code_t retry(place_t *place, int64_t number, mailbus_error_t *error)
 {
-    return change(self, number, "retry", error);
+    return change(place, number, "retry", error);
 }
 
-static mailbus_code_t drop(letters_t *self, int64_t number, mailbus_error_t *error)
+static mailbus_code_t drop(place_t *place, int64_t number, mailbus_error_t *error)
 {
-    return change(self, number, "drop", error);
+    return change(place, number, "drop", error);
 }
 
-static void close_admin(letters_t **self_p)
-{
-    letters_admin_t *self = admin_of(*self_p);
-    curl_easy_cleanup(self->curl);
-    curl_global_cleanup();
-    free(self);
-    *self_p = NULL;
-}
-
-static const letters_ops_t ops = {list, show, retry, drop, close_admin};
-
-mailbus_code_t letters_open_admin(const char *address, long timeout_ms, letters_t **ret_self,
-                                  mailbus_error_t *error)
-{
-    letters_admin_t *self = calloc(1, sizeof *self);
-    if (self == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
-        free(self);
-        return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
-    }
-    self->base.ops = &ops;
-    self->timeout_ms = timeout_ms;
-    self->curl = curl_easy_init();
-    snprintf(self->address, sizeof self->address, "%s", address);
-    if (self->curl == NULL) {
-        letters_t *base = &self->base;
-        close_admin(&base);
-        return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
-    }
-    *ret_self = &self->base;
-    return MAILBUS_OK;
-}
+const letters_ops_t letters_admin_ops = {list, show, retry, drop};

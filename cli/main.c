@@ -12,18 +12,19 @@
 
 enum { STATUS_OK, STATUS_FAILURE, STATUS_USAGE };
 
-enum { COMMANDS = 6 };
-
-static const cli_command_t *const commands[COMMANDS] = {
-    &cli_tail, &cli_fetch, &cli_status, &cli_webhook, &cli_dead, &cli_keys,
+static const cli_command_t *const commands[] = {
+    &cli_tail,  &cli_fetch,     &cli_status,  &cli_webhook,     &cli_dead,  &cli_keys,
+    &cli_check, &cli_autoreply, &cli_bounces, &cli_suppression, &cli_route, &cli_extract,
 };
+
+enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_help(FILE *out)
 {
     fprintf(out, "mailbus " MAILBUS_VERSION ": look into a running Mailbus, and lend it a hand\n\n"
                  "usage: mailbus COMMAND [OPTION…]\n\n");
     for (size_t i = 0; i < COMMANDS; i++) {
-        fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
     }
     fprintf(out, "\n'mailbus COMMAND --help' says more. Settings, such as where the gateway is, "
                  "come from --config FILE,\nfrom the environment (MAILBUS_BUS_REPLAY) or from "
@@ -85,7 +86,7 @@ static int run(const cli_command_t *command, int argc, char **argv)
     }
     options_free(&options);
     if (code == MAILBUS_OK || code == MAILBUS_ESTOPPED) {
-        return STATUS_OK;
+        return cli.status;
     }
     fprintf(stderr, "mailbus %s: %s\n", command->name, error.text);
     return cli.usage ? STATUS_USAGE : STATUS_FAILURE;

@@ -1,5 +1,5 @@
 /* A subscriber's own tables, asked by its commands (mailbus_command_t): in its file where the
- * program is stopped, through its admin listener where it runs, as `mailbus dead` does. */
+ * program is stopped, through its admin listener where it runs (place.h). */
 #ifndef CLI_STATE_H
 #define CLI_STATE_H
 
@@ -28,7 +28,10 @@ extern const mb_setting_t state_settings[];
         "--timeout", "cli.timeout", true, "how long to wait for an answer"                         \
     }
 
-/* One command, one answer (to be deleted). */
+/* One command, one answer (to be deleted). `request` may be NULL: {}. Errors are the command's;
+ * besides them ENOTFOUND (no such file, nobody listens, a program that does not know the command),
+ * EEXIST (in use by a program without an admin listener), EACCESS (it does not let us), ETIMEOUT,
+ * EIO. `command` is one of the program's: asserted. */
 MAILBUS_MUST_USE mailbus_code_t state_ask(cli_t *cli, const state_program_t *program,
                                           const char *command, const cJSON *request,
                                           cJSON **ret_answer, mailbus_error_t *error);
@@ -38,5 +41,17 @@ MAILBUS_MUST_USE mailbus_code_t state_list(cli_t *cli, const state_program_t *pr
                                            const char *command, cJSON *request,
                                            const table_column_t *columns, const char *empty,
                                            mailbus_error_t *error);
+/* The same in a format of the caller's choice: an export is CSV where nobody says otherwise. */
+MAILBUS_MUST_USE mailbus_code_t state_list_as(cli_t *cli, const state_program_t *program,
+                                              const char *command, cJSON *request,
+                                              const table_column_t *columns, table_format_t format,
+                                              const char *empty, mailbus_error_t *error);
+/* A command whose answer is one object, printed as table_object does. */
+MAILBUS_MUST_USE mailbus_code_t state_show(cli_t *cli, const state_program_t *program,
+                                           const char *command, const cJSON *request,
+                                           const table_column_t *columns, mailbus_error_t *error);
+/* The format that --json and --csv ask for; a usage error where both do. */
+MAILBUS_MUST_USE mailbus_code_t state_format(cli_t *cli, table_format_t *ret_format,
+                                             mailbus_error_t *error);
 
 #endif

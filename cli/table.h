@@ -1,6 +1,8 @@
-/* Rows of JSON objects as a table for people, JSON lines, or CSV (RFC 4180). Everything is hostile:
- * one line, no control characters, on terminals; in CSV a cell that a spreadsheet would take for a
- * formula is disarmed. */
+/* Rows of JSON objects as a table for people, JSON lines, or CSV (RFC 4180).
+ *
+ * Everything is hostile. In tables and CSV a cell is one line without control characters; in JSON
+ * what a terminal could act on is escaped. In CSV a cell that a spreadsheet would take for a
+ * formula is disarmed (csv.h). */
 #ifndef CLI_TABLE_H
 #define CLI_TABLE_H
 
@@ -17,9 +19,22 @@ typedef struct {
 
 typedef enum { TABLE_TEXT, TABLE_JSON, TABLE_CSV } table_format_t;
 
-/* Header of a table or CSV; nothing for JSON. */
-void table_head(const table_column_t *columns, table_format_t format, FILE *out);
-/* One row; values that are no strings are printed as JSON, null and absent ones as "". */
-void table_row(const cJSON *row, const table_column_t *columns, table_format_t format, FILE *out);
+enum { TABLE_COLUMNS_MAX = 32 };
+
+typedef struct table table_t;
+
+/* Nothing is printed yet. `columns` (at most TABLE_COLUMNS_MAX) and `out` are lent. */
+MAILBUS_MUST_USE mailbus_code_t table_new(const table_column_t *columns, table_format_t format,
+                                          FILE *out, table_t **ret_self, mailbus_error_t *error);
+void table_destroy(table_t **self_p); /* takes NULL */
+
+/* Print an array of row objects; the first call prints the head before them, and makes the columns
+ * of a table as wide as these rows need, within `width` columns of a terminal. What is longer is
+ * cut with "…". Values that are no strings are printed as JSON, null and absent ones as "". A table
+ * shows times (RFC 3339) as "2026-10-12 09:31:04Z"; JSON lines are the rows as they came. */
+void table_rows(table_t *self, const cJSON *rows);
+/* One object alone, for "show": in a table a line for each column, with its title in front; else as
+ * a table of one row. */
+void table_object(table_t *self, const cJSON *object);
 
 #endif

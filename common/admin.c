@@ -3,15 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_BODY = 4096 }; /* bytes; nothing here wants one */
+enum { MIN_BODY = 4096 }; /* bytes that are read and thrown away: nothing here wants one */
 
 struct mb_admin {
     mb_httpd_t *httpd;
     mb_metrics_t *metrics;
     mb_ready_fn *ready;
     void *arg;
-    mb_http_handler_fn *more;
-    void *more_arg;
+    mb_admin_more_t more;
 };
 
 static void serve_index(mb_admin_t *self, mb_http_response_t *response)
@@ -65,9 +64,7 @@ static void handle(void *arg, const mb_http_request_t *request, mb_http_response
         }
         const char *method = mb_http_method(request);
         if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
-            mb_http_error(response, 405, "this page is only read: GET");
-            strcpy(response->headers[0][0], "Allow");
-            strcpy(response->headers[0][1], "GET, HEAD");
+            mb_http_method_error(response, "GET, HEAD");
             return;
         }
         response->content_type = "text/plain; charset=utf-8";
@@ -75,8 +72,8 @@ static void handle(void *arg, const mb_http_request_t *request, mb_http_response
         return;
     }
     mb_admin_t *self = arg;
-    if (self->more != NULL) {
-        self->more(self->more_arg, request, response);
+    if (self->more.handler != NULL) {
+        self->more.handler(self->more.arg, request, response);
         return;
     }
     mb_http_error(response, 404, "no such page: /healthz, /readyz, /metrics");
@@ -85,12 +82,13 @@ static void handle(void *arg, const mb_http_request_t *request, mb_http_response
 mailbus_code_t mb_admin_new(const char *listen, mb_metrics_t *metrics, mb_ready_fn *ready,
                             void *arg, mb_admin_t **ret_self, mailbus_error_t *error)
 {
-    return mb_admin_new_with(listen, metrics, ready, arg, NULL, NULL, ret_self, error);
+    const mb_admin_more_t none = {0};
+    return mb_admin_new_with(listen, metrics, ready, arg, &none, ret_self, error);
 }
 
 mailbus_code_t mb_admin_new_with(const char *listen, mb_metrics_t *metrics, mb_ready_fn *ready,
-                                 void *arg, mb_http_handler_fn *more, void *more_arg,
-                                 mb_admin_t **ret_self, mailbus_error_t *error)
+                                 void *arg, const mb_admin_more_t *more, mb_admin_t **ret_self,
+                                 mailbus_error_t *error)
 {
     if (listen[0] == '\0') {
         *ret_self = NULL;
@@ -103,10 +101,13 @@ mailbus_code_t mb_admin_new_with(const char *listen, mb_metrics_t *metrics, mb_r
     self->metrics = metrics;
     self->ready = ready;
     self->arg = arg;
-    self->more = more;
-    self->more_arg = more_arg;
+    self->more = *more;
     const mb_httpd_options_t options = {
-        .listen = listen, .max_body = MAX_BODY, .handler = handle, .arg = self};
+        .listen = listen,
+        .max_body = more->max_body > MIN_BODY ? more->max_body : MIN_BODY,
+        .handler = handle,
+        .arg = self,
+    };
     mailbus_code_t code = mb_httpd_new(&options, &self->httpd, error);
     if (code != MAILBUS_OK) {
         free(self);

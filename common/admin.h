@@ -17,11 +17,18 @@ typedef bool(mb_ready_fn)(void *arg, char *reason, size_t size);
 MAILBUS_MUST_USE mailbus_code_t mb_admin_new(const char *listen, mb_metrics_t *metrics,
                                              mb_ready_fn *ready, void *arg, mb_admin_t **ret_self,
                                              mailbus_error_t *error);
-/* The same with a handler for all other paths and methods of the program's own, called on the
- * listener's thread; it answers 404 itself where it knows nothing. NULL: there are none. */
+/* Pages of the program's own. */
+typedef struct {
+    mb_http_handler_fn *handler; /* for all other paths and methods, on the listener's thread; it
+                                    answers 404 itself where it knows nothing */
+    void *arg;
+    size_t max_body; /* the largest body that it wants, bytes; 0: none */
+} mb_admin_more_t;
+
+/* The same with them. */
 MAILBUS_MUST_USE mailbus_code_t mb_admin_new_with(const char *listen, mb_metrics_t *metrics,
                                                   mb_ready_fn *ready, void *arg,
-                                                  mb_http_handler_fn *more, void *more_arg,
+                                                  const mb_admin_more_t *more,
                                                   mb_admin_t **ret_self, mailbus_error_t *error);
 void mb_admin_destroy(mb_admin_t **self_p);
 const char *mb_admin_address(const mb_admin_t *self); /* "" for NULL */

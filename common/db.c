@@ -306,10 +306,15 @@ void mb_db_close(sqlite3 **db_p)
     if (*db_p == NULL) {
         return;
     }
-    for (sqlite3_stmt *stmt; (stmt = sqlite3_next_stmt(*db_p, NULL)) != NULL;) {
-        sqlite3_finalize(stmt);
-    }
+    /* The first try lets virtual tables go (a full-text index), with statements of their own that
+     * nobody else may finalise; what is left then is ours. */
     int code = sqlite3_close(*db_p);
+    if (code == SQLITE_BUSY) {
+        for (sqlite3_stmt *stmt; (stmt = sqlite3_next_stmt(*db_p, NULL)) != NULL;) {
+            sqlite3_finalize(stmt);
+        }
+        code = sqlite3_close(*db_p);
+    }
     assert(code == SQLITE_OK); /* an open blob or backup is our own bug */
     (void)code;
     *db_p = NULL;

@@ -96,6 +96,13 @@ void mb_http_error(mb_http_response_t *response, unsigned status, const char *me
     mailbus_buf_text(&response->body, "}\n");
 }
 
+void mb_http_method_error(mb_http_response_t *response, const char *allow)
+{
+    mb_http_error(response, 405, "another method is wanted here: see the header Allow");
+    snprintf(response->headers[0][0], sizeof response->headers[0][0], "Allow");
+    snprintf(response->headers[0][1], sizeof response->headers[0][1], "%s", allow);
+}
+
 /* Keep paths and queries as they came: what is decoded twice can't be checked once. */
 static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *text)
 {

@@ -47,6 +47,8 @@ const char *mb_httpd_address(const mb_httpd_t *self);
 
 /* Fill a response with a status and {"error":"…"}. */
 void mb_http_error(mb_http_response_t *response, unsigned status, const char *message);
+/* 405, with the methods that would be right ("GET, HEAD") in Allow. */
+void mb_http_method_error(mb_http_response_t *response, const char *allow);
 
 /* Open a listening TCP socket, non-blocking and close-on-exec, on an MB_ADDRESS text. Port 0 is
  * allowed. */

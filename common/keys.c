@@ -54,6 +54,13 @@ mailbus_code_t mb_keys_load_client(const char *dir, const char *name, mb_key_pai
     return code != MAILBUS_OK ? code : keys_file_load(dir, name, KEYS_SECRET, ret_pair, error);
 }
 
+mailbus_code_t mb_keys_load_client_public(const char *dir, const char *name,
+                                          mb_key_pair_t *ret_pair, mailbus_error_t *error)
+{
+    mailbus_code_t code = check_name(name, error);
+    return code != MAILBUS_OK ? code : keys_file_load(dir, name, KEYS_PUBLIC, ret_pair, error);
+}
+
 static void take_away(const char *dir, const char *name, keys_kind_t kind)
 {
     char path[KEYS_PATH_MAX];

@@ -28,6 +28,10 @@ MAILBUS_MUST_USE mailbus_code_t mb_keys_load_server_public(const char *dir, mb_k
 MAILBUS_MUST_USE mailbus_code_t mb_keys_load_client(const char *dir, const char *name,
                                                     mb_key_pair_t *ret_pair,
                                                     mailbus_error_t *error);
+/* The public half of one that is in the allow-list: of a program that is asked (check protocol). */
+MAILBUS_MUST_USE mailbus_code_t mb_keys_load_client_public(const char *dir, const char *name,
+                                                           mb_key_pair_t *ret_pair,
+                                                           mailbus_error_t *error);
 /* Make a client's pair (EEXIST where the name is taken) and the server's where it is missing. */
 MAILBUS_MUST_USE mailbus_code_t mb_keys_new(const char *dir, const char *name,
                                             mailbus_error_t *error);

@@ -97,8 +97,17 @@ mailbus_code_t mb_tcp_listen(const char *address, int backlog, int *ret_fd, mail
                             ":8080",
                             address);
     }
-    /* All interfaces: one IPv6 socket for both families, IPv4 alone where there is no IPv6. */
-    const char *names[] = {host[0] != '\0' ? host : "::", host[0] != '\0' ? NULL : "0.0.0.0"};
+    const char *names[] = {host, NULL};
+    if (host[0] == '\0') {
+        /* All interfaces: one IPv6 socket for both families, IPv4 alone where there is no IPv6. */
+        names[0] = "::";
+        names[1] = "0.0.0.0";
+    } else if (strcasecmp(host, "localhost") == 0) {
+        /* Loopback whatever a resolver says, or where it knows nothing (RFC 6761 §6.3): others are
+         * let in by that name (mb_is_loopback). */
+        names[0] = "127.0.0.1";
+        names[1] = "::1";
+    }
     int number = EADDRNOTAVAIL;
     for (size_t i = 0; i < sizeof names / sizeof *names && names[i] != NULL; i++) {
         const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,

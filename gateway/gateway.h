@@ -3,11 +3,9 @@
 #define GATEWAY_H
 
 #include "admin.h"
+#include "gateway_bus.h"
 #include "http.h"
-#include "publisher.h"
-#include "replay.h"
 #include "settings.h"
-#include "zap.h"
 
 typedef struct {
     /* Lent. */
@@ -15,13 +13,7 @@ typedef struct {
     mb_log_t *log;
     /* Its own. */
     mb_metrics_t *metrics;
-    void *context; /* libzmq's */
-    mb_key_pair_t own;
-    bool curve;
-    mb_zap_t *zap; /* NULL without keys */
-    journal_t *journal;
-    publisher_t *publisher;
-    replay_t *replay;
+    gateway_bus_t bus; /* journal, publisher, replay */
     http_t *http;
     mb_admin_t *admin;
     atomic_bool stopping; /* read on the admin listener's thread */

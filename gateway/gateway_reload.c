@@ -1,7 +1,6 @@
 /* SIGHUP. Each part is taken or left on its own: a typo in a certificate must not keep a revoked
  * key allowed. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "gateway.h"
 #include "gateway_settings.h"
@@ -27,7 +26,7 @@ static void reload_settings(gateway_t *self)
     gateway_configure_log(self->settings, self->log);
     journal_options_t journal;
     gateway_journal_options(self->settings, &journal);
-    journal_set_retention(self->journal, journal.keep_bodies_ms, journal.keep_ids_ms,
+    journal_set_retention(self->bus.journal, journal.keep_bodies_ms, journal.keep_ids_ms,
                           journal.max_size);
 }
 
@@ -48,38 +47,10 @@ static void reload_http(gateway_t *self)
     }
 }
 
-static void reload_keys(gateway_t *self)
-{
-    if (!self->curve) {
-        return;
-    }
-    mailbus_error_t error;
-    bool revoked = false;
-    if (mb_zap_reload(self->zap, &revoked, &error) != MAILBUS_OK) {
-        failed(self, "allowed keys", &error);
-        return;
-    }
-    if (revoked) {
-        /* Keys are asked for at the handshake only: whoever is in stays in until it is cut. */
-        mb_log(self->log, MB_INFO, "main", "a key was revoked: every subscriber connects anew");
-        publisher_rebind(self->publisher);
-        replay_rebind(self->replay);
-    }
-    mb_key_pair_t own;
-    const char *dir = mb_settings_text(self->settings, "bus.curve_dir");
-    if (mb_keys_load_server(dir, &own, &error) != MAILBUS_OK) {
-        failed(self, "server key", &error);
-    } else if (strcmp(own.public_key, self->own.public_key) != 0) {
-        mb_log(self->log, MB_WARN, "main", "changed, but takes a restart",
-               MB_S("keys", "server.key"));
-    }
-    explicit_bzero(&own, sizeof own);
-}
-
 void gateway_reload(gateway_t *self)
 {
     reload_settings(self);
     reload_http(self);
-    reload_keys(self);
+    gateway_bus_reload_keys(&self->bus, mb_settings_text(self->settings, "bus.curve_dir"));
     mb_log(self->log, MB_INFO, "main", "reloaded");
 }

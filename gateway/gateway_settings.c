@@ -6,13 +6,6 @@
 #include "httpd.h"
 #include "keys.h"
 
-/* Once a second: PROTOCOL.md promises it to subscribers, so it is no setting. */
-#define HEADS_INTERVAL_MS 1000
-
-/* How long a stopping gateway waits for subscribers to take what is queued for them. What they
- * don't take they fetch after the restart; the whole stop has ten seconds. */
-#define LINGER_MS 2000
-
 #define KIB  INT64_C(1024)
 #define MIB  (1024 * KIB)
 #define GIB  (1024 * MIB)
@@ -293,30 +286,29 @@ void gateway_http_options(const mb_settings_t *settings, http_options_t *ret_opt
     };
 }
 
-void gateway_publisher_options(const mb_settings_t *settings, const mb_key_pair_t *own,
-                               publisher_options_t *ret_options)
+void gateway_bus_options(const mb_settings_t *settings, gateway_bus_options_t *ret_options)
 {
-    *ret_options = (publisher_options_t){
-        .endpoint = mb_settings_text(settings, "bus.publish"),
-        .open = mb_settings_boolean(settings, "bus.open"),
-        .own = own,
-        .send_hwm = (int)mb_settings_integer(settings, "bus.send_hwm"),
-        .queue_events = (size_t)mb_settings_integer(settings, "bus.queue"),
-        .heads_interval_ms = HEADS_INTERVAL_MS,
-        .linger_ms = LINGER_MS,
+    bool open = mb_settings_boolean(settings, "bus.open");
+    *ret_options = (gateway_bus_options_t){
+        .publisher =
+            {
+                .endpoint = mb_settings_text(settings, "bus.publish"),
+                .open = open,
+                .send_hwm = (int)mb_settings_integer(settings, "bus.send_hwm"),
+                .queue_events = (size_t)mb_settings_integer(settings, "bus.queue"),
+                .heads_interval_ms = GATEWAY_HEADS_INTERVAL_MS,
+                .linger_ms = GATEWAY_LINGER_MS,
+            },
+        .replay =
+            {
+                .endpoint = mb_settings_text(settings, "bus.replay"),
+                .open = open,
+                .send_hwm = REPLAY_SEND_HWM,
+                .linger_ms = GATEWAY_LINGER_MS,
+            },
+        .curve_dir = mb_settings_text(settings, "bus.curve_dir"),
     };
-}
-
-void gateway_replay_options(const mb_settings_t *settings, const mb_key_pair_t *own,
-                            replay_options_t *ret_options)
-{
-    *ret_options = (replay_options_t){
-        .endpoint = mb_settings_text(settings, "bus.replay"),
-        .open = mb_settings_boolean(settings, "bus.open"),
-        .own = own,
-        .send_hwm = REPLAY_SEND_HWM,
-        .linger_ms = LINGER_MS,
-    };
+    gateway_journal_options(settings, &ret_options->journal);
 }
 
 mailbus_code_t gateway_verify_keys(const mb_settings_t *settings, verify_keys_t **ret_keys,

@@ -2,10 +2,8 @@
 #ifndef GATEWAY_SETTINGS_H
 #define GATEWAY_SETTINGS_H
 
+#include "gateway_bus.h"
 #include "http.h"
-#include "journal.h"
-#include "publisher.h"
-#include "replay.h"
 #include "settings.h"
 
 /* Ends with a NULL key. */
@@ -16,11 +14,7 @@ mailbus_code_t gateway_settings_check(const mb_settings_t *settings, mailbus_err
 /* Texts in the options are lent from the settings: until the next reload. */
 void gateway_journal_options(const mb_settings_t *settings, journal_options_t *ret_options);
 void gateway_http_options(const mb_settings_t *settings, http_options_t *ret_options);
-/* own: the pair of bus.curve_dir, or NULL where that is not set. */
-void gateway_publisher_options(const mb_settings_t *settings, const mb_key_pair_t *own,
-                               publisher_options_t *ret_options);
-void gateway_replay_options(const mb_settings_t *settings, const mb_key_pair_t *own,
-                            replay_options_t *ret_options);
+void gateway_bus_options(const mb_settings_t *settings, gateway_bus_options_t *ret_options);
 /* The keys of verify.secret, or those that accept everything. */
 MAILBUS_MUST_USE mailbus_code_t gateway_verify_keys(const mb_settings_t *settings,
                                                     verify_keys_t **ret_keys,

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "gateway_wake.h"
+#include "wake.h"
 
 struct gateway_watchdog {
     mb_log_t *log;
@@ -42,7 +42,7 @@ gateway_watchdog_t *gateway_watchdog_new(mb_log_t *log, int limit_ms)
     }
     self->log = log;
     self->limit_ms = limit_ms;
-    if (gateway_wake_new(&self->wake_fd, NULL) != MAILBUS_OK) {
+    if (mb_wake_new(&self->wake_fd, NULL) != MAILBUS_OK) {
         free(self);
         return NULL;
     }
@@ -61,7 +61,7 @@ void gateway_watchdog_destroy(gateway_watchdog_t **self_p)
     if (self == NULL) {
         return;
     }
-    gateway_wake(self->wake_fd);
+    mb_wake(self->wake_fd);
     pthread_join(self->thread, NULL);
     close(self->wake_fd);
     free(self);

@@ -19,7 +19,7 @@ static const char summary[] =
 static bool serve(gateway_t *gateway, int signals)
 {
     for (;;) {
-        if (journal_broken(gateway->journal)) {
+        if (journal_broken(gateway->bus.journal)) {
             mb_log(gateway->log, MB_ERROR, "main",
                    "the journal failed and can't be trusted: look at the disk, then start again");
             return false;
@@ -44,7 +44,7 @@ static int run(mb_settings_t *settings, mb_log_t *log, int signals)
     bool well = gateway_start(&gateway, &error) == MAILBUS_OK;
     if (well) {
         mb_log(log, MB_INFO, "main", "ready", MB_S("version", MAILBUS_VERSION),
-               MB_S("stream", journal_stream(gateway.journal)));
+               MB_S("stream", journal_stream(gateway.bus.journal)));
         well = serve(&gateway, signals);
     } else {
         mb_log(log, MB_ERROR, "main", "can't start", MB_S("error", error.text));

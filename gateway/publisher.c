@@ -9,10 +9,10 @@
 
 #include "clock.h"
 #include "gateway_account.h"
-#include "gateway_socket.h"
-#include "gateway_wake.h"
 #include "publisher_message.h"
 #include "publisher_queue.h"
+#include "wake.h"
+#include "zmq_bound.h"
 
 /* One inbound frame. A subscription is a topic (128 bytes) and its first byte; the handshake of
  * CURVE and the properties of ZMTP fit as well. */
@@ -54,7 +54,7 @@ struct publisher {
     /* The thread's. */
     pthread_t thread;
     bool running; /* there is a thread to join */
-    gateway_socket_t *socket;
+    mb_bound_t *socket;
     gateway_account_t *account;
     mailbus_buf_t buffer;
     size_t subscribed;       /* distinct prefixes, as far as peers are honest */
@@ -65,7 +65,7 @@ struct publisher {
 
 static void *handle(const publisher_t *self)
 {
-    return gateway_socket_handle(self->socket);
+    return mb_bound_handle(self->socket);
 }
 
 static void publish_event(publisher_t *self, event_t *event)
@@ -145,7 +145,7 @@ static void forget_subscriptions(publisher_t *self)
     self->subscribed = 0;
     self->subscribed_bytes = 0;
     mb_metric_set(self->subscriptions, 0);
-    gateway_socket_rebind(self->socket);
+    mb_bound_rebind(self->socket);
 }
 
 static void read_inbound(publisher_t *self)
@@ -176,12 +176,12 @@ static void wait_for_work(publisher_t *self, int64_t now_ms)
     if (handle(self) != NULL) {
         items[count++] = (zmq_pollitem_t){.socket = handle(self), .events = ZMQ_POLLIN};
         items[count++] =
-            (zmq_pollitem_t){.socket = gateway_socket_monitor(self->socket), .events = ZMQ_POLLIN};
+            (zmq_pollitem_t){.socket = mb_bound_monitor(self->socket), .events = ZMQ_POLLIN};
     } else {
-        timeout = GATEWAY_SOCKET_RETRY_MS;
+        timeout = MB_BOUND_RETRY_MS;
     }
     if (zmq_poll(items, count, (long)timeout) > 0 && (items[0].revents & ZMQ_POLLIN)) {
-        gateway_wake_clear(self->wake_fd);
+        mb_wake_clear(self->wake_fd);
     }
 }
 
@@ -192,7 +192,7 @@ static bool tend(publisher_t *self)
     if (atomic_exchange(&self->rebind, false)) {
         forget_subscriptions(self);
     }
-    gateway_socket_tend(self->socket, now_ms);
+    mb_bound_tend(self->socket, now_ms);
     if (handle(self) == NULL) {
         return false; /* events wait in the queue */
     }
@@ -221,7 +221,7 @@ static void *publisher_run(void *arg)
     if (handle(self) != NULL) {
         publish_heads(self);
     }
-    gateway_socket_destroy(&self->socket);
+    mb_bound_destroy(&self->socket);
     return NULL;
 }
 
@@ -247,11 +247,12 @@ static mailbus_code_t publisher_open(publisher_t *self, void *context,
                                      const publisher_options_t *options, mb_metrics_t *metrics,
                                      mailbus_error_t *error)
 {
-    const gateway_socket_options_t socket_options = {
+    const mb_bound_options_t socket_options = {
         .type = ZMQ_XPUB,
         .stage = "publisher",
         .endpoint = options->endpoint,
         .open = options->open,
+        .open_warning = "open without keys: everybody who reaches it reads all mail",
         .own = options->own,
         .send_hwm = options->send_hwm,
         .linger_ms = options->linger_ms,
@@ -272,11 +273,11 @@ static mailbus_code_t publisher_open(publisher_t *self, void *context,
     if (self->account == NULL) {
         return mailbus_fail(error, MAILBUS_ENOMEM, "no memory for the publisher");
     }
-    code = gateway_wake_new(&self->wake_fd, error);
+    code = mb_wake_new(&self->wake_fd, error);
     if (code != MAILBUS_OK) {
         return code;
     }
-    return gateway_socket_new(context, &socket_options, metrics, self->log, &self->socket, error);
+    return mb_bound_new(context, &socket_options, metrics, self->log, &self->socket, error);
 }
 
 mailbus_code_t publisher_new(void *context, const publisher_options_t *options, journal_t *journal,
@@ -320,10 +321,10 @@ void publisher_destroy(publisher_t **self_p)
     }
     if (self->running) {
         atomic_store(&self->stopping, true);
-        gateway_wake(self->wake_fd);
+        mb_wake(self->wake_fd);
         pthread_join(self->thread, NULL);
     }
-    gateway_socket_destroy(&self->socket);
+    mb_bound_destroy(&self->socket);
     publisher_queue_destroy(&self->queue);
     gateway_account_release(&self->account);
     mailbus_buf_free(&self->buffer);
@@ -342,22 +343,22 @@ void publisher_committed(void *self_v, event_t *const *events, size_t count,
     size_t dropped = publisher_queue_put(self->queue, events, count, &was_empty);
     mb_metric_add(self->dropped_queue, dropped);
     if (was_empty && count > 0) {
-        gateway_wake(self->wake_fd);
+        mb_wake(self->wake_fd);
     }
 }
 
 void publisher_rebind(publisher_t *self)
 {
     atomic_store(&self->rebind, true);
-    gateway_wake(self->wake_fd);
+    mb_wake(self->wake_fd);
 }
 
 bool publisher_bound(const publisher_t *self)
 {
-    return gateway_socket_bound(self->socket);
+    return mb_bound_is_bound(self->socket);
 }
 
 const char *publisher_endpoint(const publisher_t *self)
 {
-    return gateway_socket_endpoint(self->socket);
+    return mb_bound_endpoint(self->socket);
 }

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "gateway_socket.h"
-#include "gateway_wake.h"
 #include "replay_answer.h"
+#include "wake.h"
+#include "zmq_bound.h"
 
 /* One inbound frame: the JSON of a request is the largest, and CURVE adds 33 bytes to it. */
 #define INBOUND_MAX (MAILBUS_FETCH_MAX_SIZE + 64)
@@ -38,14 +38,14 @@ struct replay {
     bool has_semaphore;
     mailbus_code_t start_code;
     mailbus_error_t start_error;
-    gateway_socket_t *socket;
+    mb_bound_t *socket;
     journal_reader_t *reader;
     replay_answerer_t *answerer;
 };
 
 static void *handle(const replay_t *self)
 {
-    return gateway_socket_handle(self->socket);
+    return mb_bound_handle(self->socket);
 }
 
 /* Answer what waits. True where more may wait. */
@@ -66,15 +66,15 @@ static void wait_for_work(replay_t *self)
 {
     zmq_pollitem_t items[3] = {{.fd = self->wake_fd, .events = ZMQ_POLLIN}};
     int count = 1;
-    long timeout = GATEWAY_SOCKET_RETRY_MS;
+    long timeout = MB_BOUND_RETRY_MS;
     if (handle(self) != NULL) {
         items[count++] = (zmq_pollitem_t){.socket = handle(self), .events = ZMQ_POLLIN};
         items[count++] =
-            (zmq_pollitem_t){.socket = gateway_socket_monitor(self->socket), .events = ZMQ_POLLIN};
+            (zmq_pollitem_t){.socket = mb_bound_monitor(self->socket), .events = ZMQ_POLLIN};
         timeout = POLL_MS;
     }
     if (zmq_poll(items, count, timeout) > 0 && (items[0].revents & ZMQ_POLLIN)) {
-        gateway_wake_clear(self->wake_fd);
+        mb_wake_clear(self->wake_fd);
     }
 }
 
@@ -82,9 +82,9 @@ static void serve(replay_t *self)
 {
     while (!atomic_load(&self->stopping)) {
         if (atomic_exchange(&self->rebind, false)) {
-            gateway_socket_rebind(self->socket);
+            mb_bound_rebind(self->socket);
         }
-        gateway_socket_tend(self->socket, mb_clock_monotonic_ms());
+        mb_bound_tend(self->socket, mb_clock_monotonic_ms());
         bool more = handle(self) != NULL && answer_requests(self);
         replay_answerer_tend(self->answerer);
         if (!more) {
@@ -102,7 +102,7 @@ static void *replay_run(void *arg)
     if (started) {
         serve(self);
     }
-    gateway_socket_destroy(&self->socket);
+    mb_bound_destroy(&self->socket);
     journal_reader_close(&self->reader);
     return NULL;
 }
@@ -110,11 +110,12 @@ static void *replay_run(void *arg)
 static mailbus_code_t replay_open(replay_t *self, void *context, const replay_options_t *options,
                                   mb_metrics_t *metrics, mailbus_error_t *error)
 {
-    const gateway_socket_options_t socket_options = {
+    const mb_bound_options_t socket_options = {
         .type = ZMQ_ROUTER,
         .stage = "replay",
         .endpoint = options->endpoint,
         .open = options->open,
+        .open_warning = "open without keys: everybody who reaches it reads all mail",
         .own = options->own,
         .send_hwm = options->send_hwm,
         .receive_hwm = RECEIVE_HWM,
@@ -130,11 +131,11 @@ static mailbus_code_t replay_open(replay_t *self, void *context, const replay_op
     if (code != MAILBUS_OK) {
         return code;
     }
-    code = gateway_wake_new(&self->wake_fd, error);
+    code = mb_wake_new(&self->wake_fd, error);
     if (code != MAILBUS_OK) {
         return code;
     }
-    return gateway_socket_new(context, &socket_options, metrics, self->log, &self->socket, error);
+    return mb_bound_new(context, &socket_options, metrics, self->log, &self->socket, error);
 }
 
 mailbus_code_t replay_new(void *context, const replay_options_t *options, journal_t *journal,
@@ -184,10 +185,10 @@ void replay_destroy(replay_t **self_p)
     }
     if (self->running) {
         atomic_store(&self->stopping, true);
-        gateway_wake(self->wake_fd);
+        mb_wake(self->wake_fd);
         pthread_join(self->thread, NULL);
     }
-    gateway_socket_destroy(&self->socket);
+    mb_bound_destroy(&self->socket);
     replay_answerer_destroy(&self->answerer);
     if (self->wake_fd >= 0) {
         close(self->wake_fd);
@@ -201,15 +202,15 @@ void replay_destroy(replay_t **self_p)
 void replay_rebind(replay_t *self)
 {
     atomic_store(&self->rebind, true);
-    gateway_wake(self->wake_fd);
+    mb_wake(self->wake_fd);
 }
 
 bool replay_bound(const replay_t *self)
 {
-    return gateway_socket_bound(self->socket);
+    return mb_bound_is_bound(self->socket);
 }
 
 const char *replay_endpoint(const replay_t *self)
 {
-    return gateway_socket_endpoint(self->socket);
+    return mb_bound_endpoint(self->socket);
 }

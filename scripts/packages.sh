@@ -1,11 +1,11 @@
 # Sourced by the other scripts: Debian packages by purpose, and installing those that are missing.
 
 PACKAGES_BUILD="gcc libc6-dev make cmake ninja-build pkg-config libzmq3-dev libczmq-dev libmicrohttpd-dev
-    libcjson-dev libssl-dev libcurl4-openssl-dev libsqlite3-dev libgnutls28-dev libseccomp-dev libutf8proc-dev
-    libxml2-dev libzip-dev"
+    libcjson-dev libpcre2-dev libssl-dev libcurl4-openssl-dev libsqlite3-dev libgnutls28-dev libidn2-dev
+    libseccomp-dev libutf8proc-dev libxml2-dev libzip-dev"
 PACKAGES_RUN="$PACKAGES_BUILD curl ca-certificates poppler-utils poppler-data"
 PACKAGES_TEST="$PACKAGES_RUN clang libclang-rt-14-dev clang-format libcmocka-dev zlib1g-dev python3 python3-pytest
-    python3-pytest-timeout python3-zmq python3-jsonschema openssl procps tesseract-ocr"
+    python3-pytest-timeout python3-pytest-xdist python3-zmq python3-jsonschema openssl procps tesseract-ocr"
 
 # say TEXT: one line about what this script does.
 say() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the test vectors of PROTOCOL.md: python3 make.py writes *.json beside itself, --check compares.
+"""Make the test vectors of PROTOCOL.md and CHECK.md: python3 make.py writes *.json beside itself, --check compares.
 
 Nothing here uses the C codec, so that the two check each other. Everything is fixed: the same
 program gives the same files.
@@ -824,8 +824,185 @@ def gaps():
     return {"traces": fixed_traces() + runs[:10]}
 
 
+# ---- the check protocol ----------------------------------------------------------------------
+
+
+def check_requests():
+    def ask(address="jane@example.com", **more):
+        return {"check": "may-send", "address": address, **more}
+
+    def valid(name, asked, raw=None, canonical=True, **override):
+        expect = {"check": asked["check"], "known": asked["check"] == "may-send",
+                  "address": asked.get("address", ""), **override}
+        return {"name": name, "canonical": canonical and raw is None and expect["known"], "expect": expect,
+                "frames": frames(raw or compact(asked))}
+
+    def bad(name, reason, asked):
+        return {"name": name, "reason": reason,
+                "frames": frames(asked if isinstance(asked, bytes) else compact(asked))}
+
+    return {
+        "valid": [
+            valid("an address", ask()),
+            valid("address with a tag, as it was written", ask("Jane.Doe+x@Example.COM")),
+            valid("address with quotes and backslashes", ask('"a \\"b\\" c"@example.com')),
+            valid("address beyond ASCII", ask("jürgen@例え.jp")),
+            valid("address of 320 bytes", ask("l" * 64 + "@" + "d" * 255)),
+            valid("something that is no address: that is the list's to say", ask("nobody")),
+            valid("a check of a later version", {"check": "may-call"}, address=""),
+            valid("a check of a later version about something else",
+                  {"check": "may-call", "address": ["+4930"]}, address=""),
+            valid("name of 64 bytes", {"check": "c" * 64}),
+            valid("unknown fields are ignored", ask(kind="reply", x={"y": [1, None]}), canonical=False),
+            valid("fields in another order", ask(), raw=compact(dict(reversed(ask().items())))),
+            valid("blanks between tokens", ask(), raw=b" \t\r\n" + json.dumps(ask(), indent=2).encode() + b"\n"),
+            valid("escapes mean the characters", ask("é/@x"),
+                  raw=b'{"check":"\\u006day-send","address":"\\u00e9\\/@x"}'),
+            valid("exactly 4096 bytes", ask(),
+                  raw=compact(ask(padding="p" * (4096 - len(compact(ask())) - 13)))),
+        ],
+        "invalid": [
+            bad("empty", "JSON", b""),
+            bad("not JSON", "JSON", b"may-send jane@example.com"),
+            bad("no object", "object", b'["may-send"]'),
+            bad("two documents", "trailing bytes", compact(ask()) * 2),
+            bad("NUL behind it", "trailing bytes", compact(ask()) + b"\0"),
+            bad("byte order mark", "JSON", b"\xef\xbb\xbf" + compact(ask())),
+            bad("key twice", "readers would disagree", compact(ask())[:-1] + b',"address":"evil@example.com"}'),
+            bad("key twice, once escaped", "readers would disagree",
+                compact(ask())[:-1] + b',"\\u0061ddress":"evil@example.com"}'),
+            bad("4097 bytes", "limit", ask(padding="p" * (4097 - len(compact(ask())) - 13))),
+            bad("no check", "required", {"address": "jane@example.com"}),
+            bad("empty check", "empty", {"check": "", "address": "jane@example.com"}),
+            bad("check as a number", "wrong type", {"check": 1, "address": "jane@example.com"}),
+            bad("check of 65 bytes", "too long", {"check": "c" * 65}),
+            bad("check with a blank", "alphabet", {"check": "may send", "address": "jane@example.com"}),
+            bad("check beyond ASCII", "alphabet", {"check": "darf-ich-é"}),
+            bad("no address", "required", {"check": "may-send"}),
+            bad("key in capitals is another key", "required", {"check": "may-send", "Address": "jane@example.com"}),
+            bad("empty address", "empty", ask("")),
+            bad("address as null", "wrong type", ask(None)),
+            bad("address as a list", "one at a time", ask(["jane@example.com"])),
+            bad("address of 321 bytes", "too long", ask("l" * 64 + "@" + "d" * 256)),
+            bad("address with a line feed", "header injection", ask("jane@example.com\nBcc: x")),
+            bad("address with DEL", "control character", ask("jane\x7f@example.com")),
+            bad("\\u0000 in the address", "would cut it", b'{"check":"may-send","address":"a\\u0000b"}'),
+            bad("invalid UTF-8", "overlong slash", b'{"check":"may-send","address":"a\xc0\xafb"}'),
+            bad("lone surrogate escape", "no partner", b'{"check":"may-send","address":"\\ud800"}'),
+        ],
+    }
+
+
+def check_answers():
+    def valid(name, answer, raw=None, canonical=True, until_ms=0, **override):
+        expect = {"answer": answer["answer"], "reason": answer.get("reason") or "", "until_ms": str(until_ms)}
+        return {"name": name, "canonical": canonical and raw is None, "expect": {**expect, **override},
+                "frames": frames(raw or compact(answer))}
+
+    def bad(name, reason, answer):
+        return {"name": name, "reason": reason,
+                "frames": frames(answer if isinstance(answer, bytes) else compact(answer))}
+
+    def no(**more):
+        return {"answer": "no", **more}
+
+    until = 1791797464000  # TIME
+    return {
+        "valid": [
+            valid("yes", {"answer": "yes"}),
+            valid("no", no()),
+            valid("no with a reason", no(reason="complained on 2026-01-02")),
+            valid("no until a time", no(reason="mailbox full", until=TIME), until_ms=until),
+            valid("no until a time, without a reason", no(until=TIME), until_ms=until),
+            valid("yes with a reason", {"answer": "yes", "reason": "never heard of"}),
+            valid("reason beyond ASCII", no(reason="Postfach voll: größer 😀")),
+            valid("reason with quote and backslash", no(reason='550 "no\\such user"')),
+            valid("reason of 512 bytes", no(reason="r" * 512)),
+            valid("empty reason", no(reason=""), canonical=False),
+            valid("null is as good as absent", no(reason=None, until=None, error=None), canonical=False),
+            valid("time with offset and nine decimals",
+                  no(until="2026-10-12T11:31:04.000999999+02:00"), canonical=False, until_ms=until),
+            valid("a time in the past is a no all the same", no(until="2001-09-09T01:46:40.000Z"),
+                  until_ms=1000000000000),
+            valid("the last time there is", no(until="9999-12-31T23:59:59.999Z"), until_ms=253402300799999),
+            valid("unknown fields are ignored", no(source="bounces", count=3, x=[{}]), canonical=False),
+            valid("blanks between tokens", no(), raw=b' {\n"answer" :\t"no" }\r\n'),
+            valid("exactly 4096 bytes", no(),
+                  raw=compact(no(padding="p" * (4096 - len(compact(no())) - 13)))),
+        ],
+        "invalid": [
+            bad("empty", "silence is never yes", b""),
+            bad("not JSON", "JSON", b"yes"),
+            bad("a string", "object", b'"yes"'),
+            bad("two documents", "trailing bytes", b'{"answer":"yes"}{"answer":"no"}'),
+            bad("key twice", "readers would disagree", b'{"answer":"no","answer":"yes"}'),
+            bad("4097 bytes", "limit", no(padding="p" * (4097 - len(compact(no())) - 13))),
+            bad("no answer", "required", {"reason": "fine"}),
+            bad("answer in capitals", "one form only", {"answer": "YES"}),
+            bad("key in capitals is another key", "required", {"Answer": "yes"}),
+            bad("answer as a bool", "wrong type", {"answer": True}),
+            bad("answer as null", "wrong type", {"answer": None}),
+            bad("answer with a blank", "one form only", {"answer": "yes "}),
+            bad("another word", "neither yes nor no", {"answer": "maybe"}),
+            bad("empty answer", "neither yes nor no", {"answer": ""}),
+            bad("reason as a list", "wrong type", no(reason=["full"])),
+            bad("reason of 513 bytes", "too long", no(reason="r" * 513)),
+            bad("reason with a line feed", "one line", no(reason="full\nyes")),
+            bad("reason with an escape sequence", "one line", no(reason="\x1b[31mred")),
+            bad("until as a number", "wrong type", no(until=until)),
+            bad("until is no time", "RFC 3339", no(until="tomorrow")),
+            bad("until without an offset", "ambiguous", no(until="2026-10-12T09:31:04")),
+            bad("until on no leap day", "February", no(until="2023-02-29T00:00:00Z")),
+            bad("empty until", "RFC 3339", no(until="")),
+            bad("until at the beginning of 1970", "a zero that became a time", no(until="1970-01-01T00:00:00Z")),
+            bad("until before 1970", "no end that can come", no(until="1969-12-31T23:59:59Z")),
+            bad("yes until a time", "contradicts itself", {"answer": "yes", "until": TIME}),
+            bad("an error", "no answer", {"error": "the list can't be read"}),
+            bad("an error beside a yes", "no answer", {"answer": "yes", "error": "but not all of the list was read"}),
+            bad("an error without words", "empty", {"error": ""}),
+            bad("an error that is a number", "wrong type", {"error": 500, "answer": "yes"}),
+            bad("a question", "required", {"check": "may-send", "address": "jane@example.com"}),
+            bad("invalid UTF-8", "overlong slash", b'{"answer":"no","reason":"a\xc0\xafb"}'),
+        ],
+    }
+
+
+def check_shapes():
+    """Messages without their routing id, to a ROUTER whose list says yes to everybody. `kept`: frames of the
+    question that the answer begins with; behind them comes one frame with what `answer` says."""
+    question = compact({"check": "may-send", "address": "jane@example.com"})
+
+    def shape(name, answer, kept, *parts):
+        return {"name": name, "frames": frames(*parts), "answer": answer, "kept": kept}
+
+    return [
+        shape("as REQ asks: behind an empty frame", "yes", 1, b"", question),
+        shape("as DEALER may ask: nothing before it", "yes", 0, question),
+        shape("an id of the asker's comes back", "yes", 2, b"41", b"", question),
+        shape("through two proxies", "yes", 3, b"\x00proxy", b"\x00peer", b"", question),
+        shape("ids of 255 bytes", "yes", 2, b"i" * 255, b"", question),
+        shape("an empty question", "error", 1, b"", b""),
+        shape("two questions", "error", 1, b"", question, question),
+        shape("no question behind the empty frame", "error", 1, b""),
+        shape("no empty frame between id and question", "error", 0, b"41", question),
+        shape("malformed", "error", 1, b"", b"{}"),
+        shape("another check", "error", 1, b"", compact({"check": "may-call", "number": "+4930"})),
+        shape("no address", "error", 1, b"", compact({"check": "may-send", "address": "nobody"})),
+        shape("an address with a name", "error", 1, b"",
+              compact({"check": "may-send", "address": "Jane <jane@example.com>"})),
+        shape("two addresses", "error", 1, b"", compact({"check": "may-send", "address": "a@x.org, b@x.org"})),
+        shape("an id of 256 bytes", "nothing", 0, b"i" * 256, b"", question),
+        shape("more frames than a chain of proxies makes", "nothing", 0, *[b"x"] * 8, b"", question),
+    ]
+
+
+def check():
+    return {"requests": check_requests(), "answers": check_answers(), "shapes": check_shapes()}
+
+
 def main():
-    files = {"events": events, "heads": heads, "requests": requests, "answers": answers, "gaps": gaps}
+    files = {"events": events, "heads": heads, "requests": requests, "answers": answers, "gaps": gaps,
+             "check": check}
     stale = []
     for name, make in files.items():
         text = json.dumps(make(), indent=1, ensure_ascii=False) + "\n"

@@ -61,6 +61,11 @@ bool agentmail_addresses_have(const agentmail_addresses_t *list, const char *add
 /* Append the address with its ASCII letters lower-cased: what agentmail_address_equal compares, as
  * a key for tables. */
 void agentmail_address_fold(const char *address, mailbus_buf_t *out);
+/* As agentmail_address_fold, for tables that others write to as well: an international domain is in
+ * its ASCII form (RFC 5891), so that jane@müller.example and jane@xn--mller-kva.example have one
+ * key. agentmail_domain_key: the same for a domain alone. */
+void agentmail_address_key(const char *address, mailbus_buf_t *out);
+void agentmail_domain_key(const char *domain, mailbus_buf_t *out);
 /* Append a mailbox as RFC 5322 wants it in a header: the name quoted where it has to be, quotes and
  * backslashes escaped, nothing that breaks a line. */
 void agentmail_address_print(const agentmail_address_t *mailbox, mailbus_buf_t *out);

@@ -25,6 +25,7 @@ struct agentmail_client {
     char *user_agent;
     bool is_local; /* the base is plain http on this machine: the stand-in */
     long connect_timeout_ms, timeout_ms, stall_s;
+    const atomic_bool *stopped;
     agentmail_handle_t *api;
     agentmail_handle_t *download;
 };
@@ -79,6 +80,7 @@ mailbus_code_t agentmail_client_new(const agentmail_options_t *options,
         return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
     }
     self->is_local = is_local;
+    self->stopped = options->stopped;
     self->connect_timeout_ms =
         options->connect_timeout_ms > 0 ? options->connect_timeout_ms : CONNECT_TIMEOUT_MS;
     self->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
@@ -210,6 +212,7 @@ static void run(agentmail_client_t *self, const call_t *call, agentmail_result_t
         .connect_timeout_ms = self->connect_timeout_ms,
         .stall_s = self->stall_s,
         .user_agent = self->user_agent,
+        .stopped = self->stopped,
     };
     agentmail_handle_run(self->api, &transfer, &body, &answer);
     if (answer.status == 0) {
@@ -230,20 +233,36 @@ out:
 /* --- bytes behind a download_url ----------------------------------------------------------------
  */
 
-/* https to the public internet. The stand-in on this machine hands out its own plain http. */
+/* https to the public internet. The stand-in on this machine hands out its own plain http: itself,
+ * and nothing else that listens here. */
 static bool choose_reach(const agentmail_client_t *self, const char *url, agentmail_reach_t *ret)
 {
     agentmail_url_t checked;
     if (agentmail_url_check(url, &checked, NULL) != MAILBUS_OK) {
         return false;
     }
-    bool local = self->is_local && checked.loopback;
+    bool local = self->is_local && agentmail_url_same_origin(url, self->base_url);
     *ret = local ? AGENTMAIL_REACH_LOOPBACK : AGENTMAIL_REACH_PUBLIC;
     return local || checked.https;
 }
 
-static void download(agentmail_client_t *self, const char *doing, size_t limit, bool cut,
-                     mailbus_buf_t *out, agentmail_result_t *result)
+/* The API's own word on the size, before anything is asked for. */
+static bool is_announced_too_long(const cJSON *json, size_t limit)
+{
+    const cJSON *size = mailbus_json_item(json, "size");
+    return cJSON_IsNumber(size) && size->valuedouble > (double)limit;
+}
+
+static void refuse_too_long(agentmail_result_t *result, const char *doing, size_t limit)
+{
+    refuse(result, AGENTMAIL_REJECT, doing, "");
+    snprintf(result->text, sizeof result->text, "%s: more than %zu bytes", doing, limit);
+    result->too_long = true;
+}
+
+/* `cut`: what is beyond the limit is left where it is, that is no failure. */
+static void download(agentmail_client_t *self, const char *doing, const agentmail_bounds_t *bounds,
+                     bool cut, mailbus_buf_t *out, agentmail_result_t *result)
 {
     agentmail_reach_t reach = AGENTMAIL_REACH_PUBLIC;
     agentmail_answer_t answer;
@@ -253,24 +272,33 @@ static void download(agentmail_client_t *self, const char *doing, size_t limit, 
     result->json = NULL;
     if (url == NULL || !choose_reach(self, url, &reach)) {
         refuse(result, AGENTMAIL_REJECT, doing, "download_url is not an https address");
+        result->refused = true;
+        goto out;
+    }
+    if (!cut && is_announced_too_long(json, bounds->limit)) {
+        refuse_too_long(result, doing, bounds->limit);
         goto out;
     }
     const agentmail_transfer_t transfer = {
         .method = "GET",
         .url = url,
         .reach = reach,
-        .limit = limit,
+        .limit = bounds->limit,
         .cut = cut,
-        .timeout_ms = self->timeout_ms * DOWNLOAD_FACTOR,
+        .timeout_ms =
+            bounds->timeout_ms > 0 ? bounds->timeout_ms : self->timeout_ms * DOWNLOAD_FACTOR,
+        .least_rate = bounds->least_rate,
         .connect_timeout_ms = self->connect_timeout_ms,
         .stall_s = self->stall_s,
         .user_agent = self->user_agent,
+        .stopped = self->stopped,
     };
     agentmail_handle_run(self->download, &transfer, out, &answer);
     if (answer.status == 0) {
         judge_failure(doing, &answer, result);
+        result->refused = answer.refused;
         if (answer.too_long) {
-            result->verdict = AGENTMAIL_REJECT;
+            refuse_too_long(result, doing, bounds->limit);
         }
         result->maybe_done = false;
     } else {
@@ -308,18 +336,32 @@ void agentmail_send(agentmail_client_t *self, const char *inbox, const char *key
         result);
 }
 
-void agentmail_reply(agentmail_client_t *self, const char *inbox, const char *message_id,
-                     const char *key, const char *json, size_t size, agentmail_result_t *result)
+/* POST …/messages/{id}/<doing>. */
+static void post_message(agentmail_client_t *self, const char *doing, const char *inbox,
+                         const char *message_id, const char *key, const char *json, size_t size,
+                         agentmail_result_t *result)
 {
     run(self,
-        &(call_t){.doing = "reply",
+        &(call_t){.doing = doing,
                   .method = "POST",
-                  .path = {"inboxes", inbox, "messages", message_id, "reply"},
+                  .path = {"inboxes", inbox, "messages", message_id, doing},
                   .key = key,
                   .json = json,
                   .size = size,
                   .expected = "message_id"},
         result);
+}
+
+void agentmail_reply(agentmail_client_t *self, const char *inbox, const char *message_id,
+                     const char *key, const char *json, size_t size, agentmail_result_t *result)
+{
+    post_message(self, "reply", inbox, message_id, key, json, size, result);
+}
+
+void agentmail_forward(agentmail_client_t *self, const char *inbox, const char *message_id,
+                       const char *key, const char *json, size_t size, agentmail_result_t *result)
+{
+    post_message(self, "forward", inbox, message_id, key, json, size, result);
 }
 
 void agentmail_get_message(agentmail_client_t *self, const char *inbox, const char *message_id,
@@ -344,13 +386,13 @@ void agentmail_get_raw(agentmail_client_t *self, const char *inbox, const char *
                   .expected = "download_url"},
         result);
     if (result->verdict == AGENTMAIL_DONE) {
-        download(self, doing, limit, true, out, result);
+        download(self, doing, &(agentmail_bounds_t){.limit = limit}, true, out, result);
     }
 }
 
 void agentmail_get_attachment(agentmail_client_t *self, const char *inbox, const char *message_id,
-                              const char *attachment_id, size_t limit, mailbus_buf_t *out,
-                              agentmail_result_t *result)
+                              const char *attachment_id, const agentmail_bounds_t *bounds,
+                              mailbus_buf_t *out, agentmail_result_t *result)
 {
     static const char doing[] = "get attachment";
     run(self,
@@ -360,7 +402,7 @@ void agentmail_get_attachment(agentmail_client_t *self, const char *inbox, const
                   .expected = "download_url"},
         result);
     if (result->verdict == AGENTMAIL_DONE) {
-        download(self, doing, limit, false, out, result);
+        download(self, doing, bounds, false, out, result);
     }
 }
 
@@ -421,5 +463,43 @@ void agentmail_webhook_delete(agentmail_client_t *self, const char *webhook_id,
 {
     run(self,
         &(call_t){.doing = "delete webhook", .method = "DELETE", .path = {"webhooks", webhook_id}},
+        result);
+}
+
+void agentmail_block_create(agentmail_client_t *self, const char *entry, const char *reason,
+                            agentmail_result_t *result)
+{
+    static const char doing[] = "block an address";
+    mailbus_buf_t json = MAILBUS_BUF_INIT;
+    if (!mailbus_utf8_valid(entry, strlen(entry)) || !mailbus_utf8_valid(reason, strlen(reason))) {
+        refuse(result, AGENTMAIL_REJECT, doing, "not UTF-8");
+        return;
+    }
+    mailbus_buf_char(&json, '{');
+    write_member(&json, "entry", entry);
+    mailbus_buf_char(&json, ',');
+    write_member(&json, "reason", reason);
+    mailbus_buf_char(&json, '}');
+    if (json.failed) {
+        refuse(result, AGENTMAIL_RETRY, doing, "out of memory");
+    } else {
+        run(self,
+            &(call_t){.doing = doing,
+                      .method = "POST",
+                      .path = {"lists", "send", "block"},
+                      .json = json.data,
+                      .size = json.size,
+                      .expected = "entry"},
+            result);
+    }
+    mailbus_buf_free(&json);
+}
+
+void agentmail_block_delete(agentmail_client_t *self, const char *entry, agentmail_result_t *result)
+{
+    run(self,
+        &(call_t){.doing = "unblock an address",
+                  .method = "DELETE",
+                  .path = {"lists", "send", "block", entry}},
         result);
 }

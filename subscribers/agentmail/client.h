@@ -13,6 +13,7 @@
 #define AGENTMAIL_CLIENT_H
 
 #include <cjson/cJSON.h>
+#include <stdatomic.h>
 
 #include "mailbus/buf.h"
 
@@ -34,6 +35,8 @@ typedef struct {
     double retry_after;  /* seconds the server asked for; 0: it did not say */
     bool maybe_done;     /* not DONE, but the request may have been carried out all the same */
     bool operator_error; /* key, address or plan: a person has to mend it */
+    bool too_long;       /* a download beyond its limit: REJECT */
+    bool refused;        /* a download from where nothing may be asked for: REJECT */
     char code[64];       /* the API's error code, or "" */
     char text[512];      /* for people: what happened and what to do, one line */
     cJSON *json;         /* the parsed answer of a DONE call that has one, else NULL */
@@ -42,12 +45,14 @@ typedef struct {
 void agentmail_result_free(agentmail_result_t *result); /* takes a zeroed one */
 
 typedef struct {
-    const char *base_url;    /* https, or http to a loopback address; copied */
-    const char *api_key;     /* copied */
-    const char *user_agent;  /* "mailbus-autoreply/0.1"; copied */
-    long connect_timeout_ms; /* 0: 10 s */
-    long timeout_ms;         /* of one call; 0: 30 s. Downloads: ten times as long */
-    long stall_s;            /* give up when nothing moves for so long; 0: 15 s */
+    const char *base_url;       /* https, or http to a loopback address; copied */
+    const char *api_key;        /* copied */
+    const char *user_agent;     /* "mailbus-autoreply/0.1"; copied */
+    long connect_timeout_ms;    /* 0: 10 s */
+    long timeout_ms;            /* of one call; 0: 30 s. Downloads: ten times as long */
+    long stall_s;               /* give up when nothing moves for so long; 0: 15 s */
+    const atomic_bool *stopped; /* once it is true a call ends within about a second, as one that
+                                   got no answer; lent, may be NULL */
 } agentmail_options_t;
 
 typedef struct agentmail_client agentmail_client_t;
@@ -66,16 +71,26 @@ void agentmail_send(agentmail_client_t *self, const char *inbox, const char *key
                     size_t size, agentmail_result_t *result);
 void agentmail_reply(agentmail_client_t *self, const char *inbox, const char *message_id,
                      const char *key, const char *json, size_t size, agentmail_result_t *result);
+/* As agentmail_reply; the original's text and attachments go along. */
+void agentmail_forward(agentmail_client_t *self, const char *inbox, const char *message_id,
+                       const char *key, const char *json, size_t size, agentmail_result_t *result);
 void agentmail_get_message(agentmail_client_t *self, const char *inbox, const char *message_id,
                            agentmail_result_t *result);
 /* Append the first `limit` bytes of the raw message (.eml) to `out`; more is left where it is, that
  * is no failure (the header is what people want of it). */
 void agentmail_get_raw(agentmail_client_t *self, const char *inbox, const char *message_id,
                        size_t limit, mailbus_buf_t *out, agentmail_result_t *result);
-/* Append the bytes of an attachment to `out`. More than `limit` is a REJECT. */
+/* The bounds of a download. */
+typedef struct {
+    size_t limit; /* bytes: neither a size that the API tells, nor Content-Length, nor what really
+                   * comes may be more */
+    long timeout_ms; /* of the whole; 0: ten times the client's */
+    long least_rate; /* bytes a second; what is slower for stall_s is given up; 0: 1 */
+} agentmail_bounds_t;
+/* Append the bytes of an attachment to `out`. More than the limit is a REJECT. */
 void agentmail_get_attachment(agentmail_client_t *self, const char *inbox, const char *message_id,
-                              const char *attachment_id, size_t limit, mailbus_buf_t *out,
-                              agentmail_result_t *result);
+                              const char *attachment_id, const agentmail_bounds_t *bounds,
+                              mailbus_buf_t *out, agentmail_result_t *result);
 /* `event_types` ends with NULL and has at least one; client_id (may be NULL) makes the same call
  * twice give the same webhook. The answer's `secret` is in result->json. */
 void agentmail_webhook_create(agentmail_client_t *self, const char *url,
@@ -84,6 +99,12 @@ void agentmail_webhook_create(agentmail_client_t *self, const char *url,
 void agentmail_webhook_list(agentmail_client_t *self, agentmail_result_t *result);
 void agentmail_webhook_delete(agentmail_client_t *self, const char *webhook_id,
                               agentmail_result_t *result);
+/* The organisation's block list for sending: `entry` is an address or a bare domain. One that is
+ * there already gets the new reason, or is a 409; one that is not there is a 404. */
+void agentmail_block_create(agentmail_client_t *self, const char *entry, const char *reason,
+                            agentmail_result_t *result);
+void agentmail_block_delete(agentmail_client_t *self, const char *entry,
+                            agentmail_result_t *result);
 
 /* --- the pure parts, for the tests --------------------------------------------------------------
  */

@@ -174,3 +174,30 @@ out:
     curl_url_cleanup(parsed);
     return code;
 }
+
+static bool same_part(CURLU *url, CURLU *other, CURLUPart part)
+{
+    char *text = NULL;
+    char *other_text = NULL;
+    bool same = curl_url_get(url, part, &text, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+                curl_url_get(other, part, &other_text, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+                strcasecmp(text, other_text) == 0;
+    curl_free(text);
+    curl_free(other_text);
+    return same;
+}
+
+bool agentmail_url_same_origin(const char *url, const char *other)
+{
+    CURLU *parsed = curl_url();
+    CURLU *parsed_other = curl_url();
+    bool same = parsed != NULL && parsed_other != NULL &&
+                curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+                curl_url_set(parsed_other, CURLUPART_URL, other, 0) == CURLUE_OK &&
+                same_part(parsed, parsed_other, CURLUPART_SCHEME) &&
+                same_part(parsed, parsed_other, CURLUPART_HOST) &&
+                same_part(parsed, parsed_other, CURLUPART_PORT);
+    curl_url_cleanup(parsed);
+    curl_url_cleanup(parsed_other);
+    return same;
+}

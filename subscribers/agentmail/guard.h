@@ -20,5 +20,8 @@ typedef struct {
 } agentmail_url_t;
 MAILBUS_MUST_USE mailbus_code_t agentmail_url_check(const char *url, agentmail_url_t *ret_url,
                                                     mailbus_error_t *error);
+/* True where both name the same scheme, host and port (as written, in any case). False for what is
+ * no URL, and without memory. */
+bool agentmail_url_same_origin(const char *url, const char *other);
 
 #endif

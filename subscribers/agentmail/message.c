@@ -150,6 +150,12 @@ static mailbus_code_t read_lists(const cJSON *object, agentmail_message_t *messa
                : read_attachments(mailbus_json_item(object, "attachments"), message, error);
 }
 
+static bool is_absent(const cJSON *object, const char *key)
+{
+    const cJSON *item = mailbus_json_item(object, key);
+    return item == NULL || cJSON_IsNull(item);
+}
+
 static void read_texts(const cJSON *object, agentmail_message_t *message)
 {
     message->inbox_id = text_of(object, "inbox_id");
@@ -163,8 +169,7 @@ static void read_texts(const cJSON *object, agentmail_message_t *message)
     message->extracted_text = text_of(object, "extracted_text");
     message->extracted_html = text_of(object, "extracted_html");
     message->in_reply_to = text_of(object, "in_reply_to");
-    message->body_absent =
-        mailbus_json_item(object, "text") == NULL && mailbus_json_item(object, "html") == NULL;
+    message->body_absent = is_absent(object, "text") && is_absent(object, "html");
 }
 
 mailbus_code_t agentmail_message_read(const char *body, size_t size,
@@ -194,6 +199,28 @@ mailbus_code_t agentmail_message_read(const char *body, size_t size,
 out:
     agentmail_message_free(&message);
     return code;
+}
+
+/* Moves the member into the message's tree, which owns its strings. A document may hold "text"
+ * already (null, or ""): the strings are looked at through the item. */
+static const char *take_text(agentmail_message_t *message, cJSON *answer, const char *key)
+{
+    if (text_of(answer, key) == NULL) {
+        return NULL;
+    }
+    cJSON *item = cJSON_DetachItemFromObjectCaseSensitive(answer, key);
+    if (!cJSON_AddItemToObject(message->tree, key, item)) {
+        cJSON_Delete(item);
+        return NULL;
+    }
+    return item->valuestring;
+}
+
+void agentmail_message_take_body(agentmail_message_t *message, cJSON *answer)
+{
+    message->text = take_text(message, answer, "text");
+    message->html = take_text(message, answer, "html");
+    message->body_absent = false;
 }
 
 void agentmail_message_free(agentmail_message_t **message_p)

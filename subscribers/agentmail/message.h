@@ -51,6 +51,9 @@ typedef struct {
 MAILBUS_MUST_USE mailbus_code_t agentmail_message_read(const char *body, size_t size,
                                                        agentmail_message_t **ret_message,
                                                        mailbus_error_t *error);
+/* Take `text` and `html` out of the API's message object into a message whose event left them out.
+ * `answer` keeps the rest. */
+void agentmail_message_take_body(agentmail_message_t *message, cJSON *answer);
 void agentmail_message_free(agentmail_message_t **message_p);
 
 #endif

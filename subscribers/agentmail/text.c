@@ -70,6 +70,52 @@ void agentmail_text_line(const char *text, size_t size, size_t max, mailbus_buf_
     }
 }
 
+size_t agentmail_text_next(const char *text, size_t size, uint32_t *ret_code)
+{
+    size_t length = utf8_decode((const unsigned char *)text, size, ret_code);
+    if (length == 0) {
+        *ret_code = 0xFFFD;
+        length = 1;
+    }
+    return length;
+}
+
+/* What a block of text leaves out: controls and invisible marks. Blanks of all widths stay. */
+static bool is_dropped(uint32_t code)
+{
+    return code != '\n' && code != '\t' && code != ' ' && code != 0xA0 && is_blank(code);
+}
+
+bool agentmail_text_block(const char *text, size_t size, size_t max, mailbus_buf_t *out)
+{
+    size_t start = out->size;
+    size_t end = 0; /* written bytes up to the last one that is no white space */
+    size_t written = 0;
+    bool cut = false;
+    for (size_t at = 0, length; at < size; at += length) {
+        uint32_t code = 0;
+        length = agentmail_text_next(text + at, size - at, &code);
+        bool line_end = code == '\r' && (at + 1 == size || text[at + 1] != '\n');
+        const char *bytes = code == 0xFFFD ? "\xEF\xBF\xBD" : line_end ? "\n" : text + at;
+        size_t width = code == 0xFFFD ? 3 : length;
+        if (!line_end && is_dropped(code)) {
+            continue;
+        }
+        if (max != 0 && written + width > max) {
+            cut = true;
+            break;
+        }
+        mailbus_buf_append(out, bytes, width);
+        written += width;
+        end = line_end || code <= ' ' ? end : written;
+    }
+    if (!out->failed && out->data != NULL) {
+        out->size = start + end;
+        out->data[out->size] = '\0';
+    }
+    return cut;
+}
+
 char agentmail_text_lower(char c)
 {
     if (c >= 'A' && c <= 'Z') {

@@ -14,8 +14,8 @@
 
 enum {
     HEADERS_LIMIT =
-        64 * 1024,   /* bytes of an answer's header: libcurl 7.88 bounds a line, not all */
-    STALL_BYTES = 1, /* a second: less than this for stall_s seconds is a standstill */
+        64 * 1024,  /* bytes of an answer's header: libcurl 7.88 bounds a line, not all */
+    LEAST_RATE = 1, /* bytes a second: less than this for stall_s seconds is a standstill */
 };
 
 struct agentmail_handle {
@@ -102,6 +102,15 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+/* Called about once a second, whether anything moves or not. */
+static int on_progress(void *arg, curl_off_t down, curl_off_t now_down, curl_off_t up,
+                       curl_off_t now_up)
+{
+    const agentmail_handle_t *self = arg;
+    (void)down, (void)now_down, (void)up, (void)now_up;
+    return self->transfer->stopped != NULL && atomic_load(self->transfer->stopped);
+}
+
 /* --- one exchange -------------------------------------------------------------------------------
  */
 
@@ -123,10 +132,15 @@ static void set_bounds(CURL *curl, const agentmail_transfer_t *transfer, bool *f
     SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_TIMEOUT_MS, transfer->timeout_ms);
     SET(CURLOPT_CONNECTTIMEOUT_MS, transfer->connect_timeout_ms);
-    SET(CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES);
+    SET(CURLOPT_LOW_SPEED_LIMIT,
+        transfer->least_rate > 0 ? transfer->least_rate : (long)LEAST_RATE);
     SET(CURLOPT_LOW_SPEED_TIME, transfer->stall_s);
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    SET(CURLOPT_FRESH_CONNECT, transfer->once ? 1L : 0L);
+    if (!transfer->cut) {
+        SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)transfer->limit); /* by Content-Length */
+    }
     if (transfer->reach != AGENTMAIL_REACH_ANY) {
         SET(CURLOPT_PROXY, ""); /* a proxy would connect where we must not, or take the key along */
     }
@@ -141,6 +155,9 @@ static void set_callbacks(agentmail_handle_t *self, bool *failed)
     SET(CURLOPT_HEADERDATA, self);
     SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
     SET(CURLOPT_OPENSOCKETDATA, self);
+    SET(CURLOPT_XFERINFOFUNCTION, on_progress);
+    SET(CURLOPT_XFERINFODATA, self);
+    SET(CURLOPT_NOPROGRESS, 0L);
     SET(CURLOPT_ERRORBUFFER, self->error);
 }
 
@@ -160,6 +177,9 @@ static void set_request(CURL *curl, const agentmail_transfer_t *transfer,
                         struct curl_slist **headers, bool *failed)
 {
     bool has_body = transfer->json != NULL;
+    for (size_t i = 0; transfer->headers != NULL && transfer->headers[i] != NULL; i++) {
+        *failed = *failed || !append(headers, transfer->headers[i]);
+    }
     *failed = *failed || !append(headers, transfer->authorization) ||
               !append(headers, transfer->key) || !append(headers, "Expect:") ||
               !append(headers, has_body ? "Content-Type: application/json" : NULL);
@@ -175,6 +195,20 @@ static void set_request(CURL *curl, const agentmail_transfer_t *transfer,
 
 #undef SET
 
+/* A value that does not fit says nothing: half a Link field would lead elsewhere. */
+static void read_wanted(agentmail_handle_t *self, agentmail_answer_t *answer)
+{
+    const char *const *wanted = self->transfer->wanted;
+    struct curl_header *header = NULL;
+    for (size_t i = 0; wanted != NULL && wanted[i] != NULL; i++) {
+        assert(i < AGENTMAIL_WANTED_MAX);
+        if (curl_easy_header(self->curl, wanted[i], 0, CURLH_HEADER, -1, &header) == CURLHE_OK &&
+            strlen(header->value) < AGENTMAIL_HEADER_SIZE) {
+            snprintf(answer->values[i], AGENTMAIL_HEADER_SIZE, "%s", header->value);
+        }
+    }
+}
+
 static void read_answer(agentmail_handle_t *self, agentmail_answer_t *answer)
 {
     struct curl_header *header = NULL;
@@ -182,6 +216,7 @@ static void read_answer(agentmail_handle_t *self, agentmail_answer_t *answer)
     if (curl_easy_header(self->curl, "Retry-After", 0, CURLH_HEADER, -1, &header) == CURLHE_OK) {
         answer->retry_after = agentmail_retry_after(header->value, time(NULL));
     }
+    read_wanted(self, answer);
 }
 
 static void explain(const agentmail_handle_t *self, CURLcode code, agentmail_answer_t *answer)
@@ -191,10 +226,14 @@ static void explain(const agentmail_handle_t *self, CURLcode code, agentmail_ans
         why = "the address leads to a network that must not be asked";
     } else if (self->headers_too_long) {
         why = "the answer's header does not end";
-    } else if (self->reached_limit) {
+    } else if (answer->too_long) {
         why = "the answer is longer than allowed";
+    } else if (code == CURLE_OUT_OF_MEMORY) { /* also what libcurl says of one endless line */
+        why = "out of memory, or a line of the answer's header does not end";
     } else if (self->body->failed) {
         why = "out of memory";
+    } else if (code == CURLE_ABORTED_BY_CALLBACK) {
+        why = "stopped before there was an answer";
     }
     snprintf(answer->failure, sizeof answer->failure, "%s", why);
 }
@@ -219,7 +258,7 @@ void agentmail_handle_run(agentmail_handle_t *self, const agentmail_transfer_t *
     curl_easy_getinfo(self->curl, CURLINFO_REQUEST_SIZE, &request_bytes);
     answer->sent = code == CURLE_OK || request_bytes > 0;
     answer->refused = self->refused;
-    answer->too_long = self->reached_limit;
+    answer->too_long = self->reached_limit || code == CURLE_FILESIZE_EXCEEDED;
     if (code == CURLE_OK || (self->reached_limit && transfer->cut)) {
         read_answer(self, answer);
     } else {

@@ -5,29 +5,20 @@
 
 #include <stdatomic.h>
 
-#include "mailbus/subscriber.h"
-#include "own.h"
-#include "quota.h"
-#include "rules.h"
+#include "outgoing/outgoing.h"
+#include "rules/rules.h"
 
 extern const mailbus_setting_t config_settings[]; /* ends with a NULL key */
 
 typedef struct {
     atomic_int holders;
     rules_t *rules;
-    own_t own;
-    quota_t limits;
-    int64_t max_age_ms;
-    int64_t header_tries;
-    bool dry_run;
+    outgoing_policy_t policy;
 } config_t;
 
 MAILBUS_MUST_USE mailbus_code_t config_load(const mailbus_runtime_t *runtime, config_t **ret_config,
                                             mailbus_error_t *error);
 config_t *config_hold(config_t *config);
 void config_release(config_t **config_p); /* the last one frees it; takes NULL */
-
-/* The bounds of the limits, for config_load and the tests. */
-MAILBUS_MUST_USE mailbus_code_t config_check(const config_t *config, mailbus_error_t *error);
 
 #endif

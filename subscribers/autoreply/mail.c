@@ -1,157 +1,91 @@
-/* The way of one mail from the event to the decision, and all of it in work(). */
 #include "mail.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "guards.h"
-#include "mail_priv.h"
+#include "rules/template.h"
 
-static bool read_message(mail_t *mail)
+/* The filled-in text of the rule's key; NULL where the rule has none. */
+static const char *fill_in(const rule_t *rule, const char *key, bool html,
+                           const template_value_t *values, mailbus_buf_t *out)
 {
-    mailbus_error_t error = {0};
-    mailbus_code_t code =
-        agentmail_message_read(mail->event->body, mail->event->body_size, &mail->message, &error);
-    if (code == MAILBUS_ENOMEM) {
-        mail_finish(mail, MAILBUS_RETRY, "later", "%s", error.text);
-    } else if (code != MAILBUS_OK) {
-        mail_finish(mail, MAILBUS_REJECT, "rejected", "unreadable: %s", error.text);
+    const char *text = rule_text(rule, key);
+    if (text == NULL) {
+        return NULL;
     }
-    return code == MAILBUS_OK;
+    template_render(text, html, values, out);
+    return out->data;
 }
 
-static bool look(mail_t *mail)
+static mailbus_verdict_t answer(const outgoing_context_t *context, agentmail_message_t *message,
+                                const rule_t *rule)
 {
-    mailbus_error_t error = {.text = "it can't be written"};
-    answers_look_t found = {.answer.state = ANSWER_NONE};
-    sqlite3 *db = mailbus_task_store(mail->task);
-    if (db == NULL ||
-        answers_look(db, mail->event->id, mail->message, &found, &error) != MAILBUS_OK ||
-        mailbus_task_commit(mail->task) != MAILBUS_OK) {
-        answer_free(&found.answer);
-        return mail_store_failed(mail, &error);
-    }
-    mail->answer = found.answer;
-    mail->sender_is_inbox = found.sender_is_inbox;
-    mail->answers_ours = found.answers_ours;
-    return true;
-}
-
-static guards_mail_t guards_view(const mail_t *mail)
-{
-    return (guards_mail_t){
-        .message = mail->message,
-        .headers = mail->message->has_headers ? &mail->message->headers : &mail->raw,
-        .own = &mail->config->own,
-        .sender_is_inbox = mail->sender_is_inbox,
-        .answers_ours = mail->answers_ours,
-        .age_ms = quota_age_ms(mail->event->recorded_time, mail->now_ms),
-        .max_age_ms = mail->config->max_age_ms,
+    template_value_t values[TEMPLATE_MAIL_VALUES + 1];
+    mailbus_buf_t text = MAILBUS_BUF_INIT;
+    mailbus_buf_t html = MAILBUS_BUF_INIT;
+    outgoing_result_t result = {.verdict = MAILBUS_RETRY};
+    template_mail_values(message, values);
+    const outgoing_mail_t mail = {
+        .kind = OUTGOING_REPLY,
+        .part = "",
+        .rule = rule_name(rule),
+        .text = fill_in(rule, "text", false, values, &text),
+        .html = fill_in(rule, "html", true, values, &html),
     };
+    if (text.failed || html.failed) {
+        mailbus_task_reason(context->task, "out of memory");
+    } else {
+        outgoing_handle(context, message, &mail, &result);
+    }
+    mailbus_buf_free(&text);
+    mailbus_buf_free(&html);
+    return result.verdict;
 }
 
-/* The header can't be had this time. An operator's mistake will be mended; else there is an end. */
-static bool header_missing(mail_t *mail, const agentmail_result_t *result)
+/* The first rule that matches, or NULL. */
+static const rule_t *find_rule(const outgoing_context_t *context, const config_t *config,
+                               const agentmail_message_t *message)
 {
-    if (!result->operator_error &&
-        (int64_t)mailbus_task_attempts(mail->task) + 1 >= mail->config->header_tries) {
-        return mail_silent(mail, "header-unknown", result->text);
+    size_t at = 0;
+    unsigned exhausted = 0;
+    const rule_t *rule = rules_next(config->rules, message, &config->policy.own, &at, &exhausted);
+    if (exhausted > 0) {
+        mailbus_task_log(context->task, "warn",
+                         "%u regular expressions took too long on this mail and do not match it",
+                         exhausted);
+        mailbus_count(mailbus_task_runtime(context->task), "patterns_exhausted", "",
+                      "Regular expressions that went beyond their bounds", exhausted);
     }
-    agentmail_result_t again = *result;
-    again.verdict = AGENTMAIL_RETRY; /* 404 too: the event can be ahead of the message */
-    mail_api_failed(mail, &again);
-    return false;
+    return rule;
 }
 
-/* The event carries no header: the raw message does. */
-static bool fetch_header(mail_t *mail)
+static mailbus_verdict_t handle_message(const outgoing_context_t *context, const config_t *config,
+                                        agentmail_message_t *message)
 {
-    mailbus_buf_t raw = MAILBUS_BUF_INIT;
-    agentmail_result_t result = {.verdict = AGENTMAIL_RETRY};
-    mailbus_error_t error = {0};
-    agentmail_client_t *client = mail->pool == NULL ? NULL : pool_take(mail->pool);
-    bool good = false;
-    if (mail->pool == NULL) {
-        return mail_silent(mail, "header-unknown", "no api.key to fetch the mail with");
+    outgoing_result_t result = {.verdict = MAILBUS_RETRY};
+    if (!outgoing_may_answer(context, message, "", &result) ||
+        !outgoing_fetch(context, message, rules_need_headers(config->rules),
+                        rules_need_body(config->rules), &result)) {
+        return result.verdict;
     }
-    if (client == NULL) {
-        mail_finish(mail, MAILBUS_RETRY, "later", "out of memory");
-        return false;
-    }
-    agentmail_get_raw(client, mail->message->inbox_id, mail->message->message_id,
-                      AGENTMAIL_HEADERS_BYTES, &raw, &result);
-    pool_give(mail->pool, client);
-    if (result.verdict == AGENTMAIL_DONE) {
-        good = agentmail_headers_parse(raw.data == NULL ? "" : raw.data, raw.size, &mail->raw,
-                                       &error) == MAILBUS_OK;
-    }
-    if (!good) {
-        if (error.text[0] != '\0') {
-            snprintf(result.text, sizeof result.text, "get raw message: %s", error.text);
-        }
-        agentmail_headers_free(&mail->raw);
-        header_missing(mail, &result);
-    }
-    agentmail_result_free(&result);
-    mailbus_buf_free(&raw);
-    return good;
+    const rule_t *rule = find_rule(context, config, message);
+    return rule != NULL ? answer(context, message, rule)
+                        : outgoing_silent(context, message, "no-rule", &result);
 }
 
-/* The cheap questions first: the header is fetched only for a mail that a rule would answer. */
-static bool decide(mail_t *mail)
-{
-    const char *detail = NULL;
-    guards_mail_t view = guards_view(mail);
-    const char *guard = guards_of_message(&view, &detail);
-    if (guard != NULL) {
-        return mail_silent(mail, guard, detail);
-    }
-    mail->rule = rules_match(mail->config->rules, mail->message, &mail->config->own);
-    if (mail->rule == NULL) {
-        return mail_silent(mail, "no-rule", NULL);
-    }
-    if (!mail->message->has_headers && !fetch_header(mail)) {
-        return false;
-    }
-    guard = guards_of_headers(&view, &detail);
-    return guard == NULL || mail_silent(mail, guard, detail);
-}
-
-static void work(mail_t *mail)
-{
-    if (strcmp(mail->event->topic, "message.received") != 0) {
-        mail_silent(mail, "topic", mail->event->topic);
-        return;
-    }
-    if (!read_message(mail) || !look(mail)) {
-        return;
-    }
-    if (mail->answer.state == ANSWER_SENT) {
-        mail_silent(mail, "answered-already", NULL);
-        return;
-    }
-    bool first = mail->answer.state != ANSWER_PLANNED;
-    if (first && (!decide(mail) || !mail_plan(mail))) {
-        return;
-    }
-    mail_send(mail, first);
-}
-
-mailbus_verdict_t mail_handle(mailbus_task_t *task, const config_t *config, pool_t *pool,
+mailbus_verdict_t mail_handle(mailbus_task_t *task, const config_t *config, outgoing_t *outgoing,
                               int64_t now_ms)
 {
-    mail_t mail = {
-        .task = task,
-        .event = mailbus_task_event(task),
-        .config = config,
-        .pool = pool,
-        .now_ms = now_ms,
-        .raw = AGENTMAIL_HEADERS_INIT,
-        .verdict = MAILBUS_RETRY,
-    };
-    work(&mail);
-    agentmail_message_free(&mail.message);
-    agentmail_headers_free(&mail.raw);
-    answer_free(&mail.answer);
-    return mail.verdict;
+    const outgoing_context_t context = {
+        .self = outgoing, .policy = &config->policy, .task = task, .now_ms = now_ms};
+    outgoing_result_t result = {.verdict = MAILBUS_RETRY};
+    agentmail_message_t *message = NULL;
+    if (strcmp(mailbus_task_event(task)->topic, "message.received") != 0) {
+        return outgoing_silent(&context, NULL, "topic", &result);
+    }
+    if (!outgoing_read(&context, &message, &result)) {
+        return result.verdict;
+    }
+    mailbus_verdict_t verdict = handle_message(&context, config, message);
+    agentmail_message_free(&message);
+    return verdict;
 }

@@ -1,16 +1,11 @@
-/* The way of one mail: read it, look at the records, ask the guards, find the rule, write the
- * answer down, send it, note it. */
+/* The way of one mail: read it, find its rule, fill in the rule's texts; the rest is outgoing's. */
 #ifndef AUTOREPLY_MAIL_H
 #define AUTOREPLY_MAIL_H
 
 #include "config.h"
-#include "pool.h"
 
-/* How long an unsure answer may be sent again under its key: the service remembers keys for 24
- * hours; an hour less for clocks that differ and a call that takes its time. */
-#define MAIL_KEY_MEMORY_MS (23 * 3600000LL)
-
-/* Handle one task to its verdict. `pool` NULL: no API key, possible in a dry run only. */
-mailbus_verdict_t mail_handle(mailbus_task_t *task, const config_t *config, pool_t *pool,
+/* Handle one task to its verdict. */
+mailbus_verdict_t mail_handle(mailbus_task_t *task, const config_t *config, outgoing_t *outgoing,
                               int64_t now_ms);
+
 #endif

@@ -2,16 +2,14 @@
 #include <curl/curl.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "answers.h"
 #include "clock.h"
 #include "config.h"
 #include "mail.h"
-#include "pool.h"
+#include "outgoing/history.h"
 
 typedef struct {
-    pool_t *pool;         /* NULL: a dry run without a key */
+    outgoing_t *outgoing;
     pthread_mutex_t lock; /* guards config */
     config_t *config;     /* replaced by a reload */
 } autoreply_t;
@@ -22,7 +20,7 @@ static void stop(void *arg)
     if (self == NULL) {
         return;
     }
-    pool_destroy(&self->pool);
+    outgoing_destroy(&self->outgoing);
     config_release(&self->config);
     pthread_mutex_destroy(&self->lock);
     free(self);
@@ -31,12 +29,6 @@ static void stop(void *arg)
 
 static int start(mailbus_runtime_t *runtime, void **ret_self, mailbus_error_t *error)
 {
-    const char *key = mailbus_setting_text(runtime, "api.key");
-    const agentmail_options_t options = {
-        .base_url = mailbus_setting_text(runtime, "api.base_url"),
-        .api_key = key,
-        .user_agent = "mailbus-autoreply/" MAILBUS_VERSION,
-    };
     autoreply_t *self = calloc(1, sizeof *self);
     if (self == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         free(self);
@@ -45,21 +37,21 @@ static int start(mailbus_runtime_t *runtime, void **ret_self, mailbus_error_t *e
     }
     pthread_mutex_init(&self->lock, NULL);
     mailbus_code_t code = config_load(runtime, &self->config, error);
-    if (code == MAILBUS_OK && key[0] == '\0' && !self->config->dry_run) {
+    if (code == MAILBUS_OK) {
+        code = outgoing_new(runtime, "mailbus-autoreply/" MAILBUS_VERSION, &self->outgoing, error);
+    }
+    if (code == MAILBUS_OK && !outgoing_has_key(self->outgoing) && !self->config->policy.dry_run) {
         code = mailbus_fail(error, MAILBUS_EINVAL,
                             "api.key is not set: put the key into AGENTMAIL_API_KEY or "
                             "MAILBUS_API_KEY_FILE, or try with --dry-run");
-    }
-    if (code == MAILBUS_OK && key[0] != '\0') {
-        code = pool_new(&options, &self->pool, error);
     }
     if (code != MAILBUS_OK) {
         stop(self);
         return -1;
     }
     mailbus_runtime_log(runtime, "info", "%s with %zu rules",
-                        self->config->dry_run ? "dry run: nothing is sent" : "answering",
-                        self->config->rules->count);
+                        self->config->policy.dry_run ? "dry run: nothing is sent" : "answering",
+                        rules_count(self->config->rules));
     *ret_self = self;
     return 0;
 }
@@ -70,7 +62,7 @@ static mailbus_verdict_t handle(void *arg, mailbus_task_t *task)
     pthread_mutex_lock(&self->lock);
     config_t *config = config_hold(self->config);
     pthread_mutex_unlock(&self->lock);
-    mailbus_verdict_t verdict = mail_handle(task, config, self->pool, mb_clock_wall_ms());
+    mailbus_verdict_t verdict = mail_handle(task, config, self->outgoing, mb_clock_wall_ms());
     config_release(&config);
     return verdict;
 }
@@ -82,7 +74,7 @@ static int reload(void *arg, mailbus_runtime_t *runtime, mailbus_error_t *error)
     if (config_load(runtime, &config, error) != MAILBUS_OK) {
         return -1;
     }
-    size_t count = config->rules->count;
+    size_t count = rules_count(config->rules);
     pthread_mutex_lock(&self->lock);
     config_t *old = self->config;
     self->config = config;
@@ -92,53 +84,25 @@ static int reload(void *arg, mailbus_runtime_t *runtime, mailbus_error_t *error)
     return 0;
 }
 
-/* "--dry-run" as settings. They come first, so that a state.path given by --set wins. The state
- * file is another one: what a dry run takes in must still be there for the real one. */
-static char **expand_dry_run(int argc, char **argv, int *ret_argc)
-{
-    static char set[] = "--set";
-    static char dry_run[] = "reply.dry_run=yes";
-    static char state[] = "state.path=mailbus-data/autoreply-dry-run.db";
-    char *const settings[] = {set, dry_run, set, state};
-    const int more = (int)(sizeof settings / sizeof settings[0]);
-    char **expanded = calloc((size_t)(argc + more) + 1, sizeof *expanded);
-    if (expanded == NULL) {
-        return NULL;
-    }
-    int count = 0;
-    bool found = false;
-    expanded[count++] = argv[0];
-    for (int i = 1; i < argc; i++) {
-        found = found || strcmp(argv[i], "--dry-run") == 0;
-    }
-    for (int i = 0; found && i < more; i++) {
-        expanded[count++] = settings[i];
-    }
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--dry-run") != 0) {
-            expanded[count++] = argv[i];
-        }
-    }
-    *ret_argc = count;
-    return expanded;
-}
-
 int main(int argc, char **argv)
 {
     static const char *const topics[] = {"message.received", NULL};
+    static const mailbus_command_t commands[] = {OUTGOING_HISTORY, {NULL, NULL}};
     static const mailbus_subscriber_t autoreply = {
         .name = "autoreply",
         .summary = "Answer mails by rules, once, and never a machine",
         .topics = topics,
         .settings = config_settings,
-        .schema = answers_schema,
+        .schema = outgoing_schema,
         .start = start,
         .handle = handle,
         .reload = reload,
         .stop = stop,
+        .commands = commands,
     };
+    static char dry_run_state[] = "state.path=mailbus-data/autoreply-dry-run.db";
     int count = 0;
-    char **arguments = argc > 0 ? expand_dry_run(argc, argv, &count) : NULL;
+    char **arguments = argc > 0 ? outgoing_arguments(argc, argv, dry_run_state, &count) : NULL;
     if (arguments == NULL) {
         return EXIT_FAILURE;
     }

@@ -3,7 +3,7 @@
 #ifndef CHECK_CLIENT_H
 #define CHECK_CLIENT_H
 
-#include "mailbus/check.h"
+#include "check/peers.h"
 #include "mailbus/subscriber.h"
 
 /* Rows for the subscriber's settings table. An entry of send.checks is an endpoint, with CURVE
@@ -25,19 +25,25 @@ typedef enum { CHECK_ALLOWED, CHECK_REFUSED, CHECK_NOT_NOW } check_verdict_t;
 
 typedef struct {
     check_verdict_t verdict;
-    char reason[MAILBUS_CHECK_REASON_MAX + 256]; /* who said what; one line */
+    char reason[MAILBUS_CHECK_REASON_MAX + 256]; /* who said what; one line; ALLOWED: "" */
     int64_t until_ms;                            /* REFUSED: until then; 0: for good */
 } check_result_t;
 
 typedef struct check_client check_client_t;
 
-/* EINVAL with the entry that is wrong. Without entries every question is ALLOWED. */
+/* EINVAL with the entry that is wrong. Without entries every question is ALLOWED. Counts as
+ * mailbus_<name>_asked_total{answer="yes|no|none"}. */
 MAILBUS_MUST_USE mailbus_code_t check_client_new(mailbus_runtime_t *runtime,
                                                  check_client_t **ret_self, mailbus_error_t *error);
-void check_client_destroy(check_client_t **self_p);
+void check_client_destroy(check_client_t **self_p); /* takes NULL */
 /* Ask all of them at once; blocks for send.check_timeout at most. Any worker thread, several at a
  * time. */
 void check_client_ask(check_client_t *self, const char *address, check_result_t *ret_result);
 size_t check_client_count(const check_client_t *self);
+
+/* The verdict of some replies: a pure function. A no is final whoever else is silent; everything
+ * that is not a yes from all is NOT_NOW. */
+void check_client_decide(const check_peers_t *peers, const check_reply_t *replies,
+                         check_result_t *ret_result);
 
 #endif

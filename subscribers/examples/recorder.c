@@ -6,7 +6,9 @@
  *
  *     recorded(number, stream, sequence, topic, id, sha256, attempts, at)
  *     calls(number, id, attempts)      with record.calls=yes: every call of the handler, committed
- *                                      before the handler goes on */
+ *                                      before the handler goes on
+ *
+ * Commands: count {} answers {"recorded":N}; forget {"id":"…"} removes an event's rows. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 
 #include <openssl/sha.h>
 
+#include "mailbus/json.h"
 #include "mailbus/subscriber.h"
 
 /* Not unique on purpose: a second row is what a test looks for. */
@@ -150,8 +153,57 @@ static mailbus_verdict_t handle(void *self, mailbus_task_t *task)
     return verdict;
 }
 
+/* A mailbus_command_t's run. */
+static mailbus_code_t count(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
+                            mailbus_buf_t *answer, mailbus_error_t *error)
+{
+    (void)request;
+    (void)size;
+    (void)now_ms;
+    sqlite3_stmt *select = NULL;
+    mailbus_code_t code = MAILBUS_OK;
+    if (sqlite3_prepare_v2(db, "SELECT count(*) FROM recorded", -1, &select, NULL) == SQLITE_OK &&
+        sqlite3_step(select) == SQLITE_ROW) {
+        mailbus_buf_printf(answer, "{\"recorded\":%lld}", sqlite3_column_int64(select, 0));
+    } else {
+        code = mailbus_fail(error, MAILBUS_EIO, "can't count: %s", sqlite3_errmsg(db));
+    }
+    sqlite3_finalize(select);
+    return code;
+}
+
+/* A mailbus_command_t's run. */
+static mailbus_code_t forget(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
+                             mailbus_buf_t *answer, mailbus_error_t *error)
+{
+    (void)now_ms;
+    cJSON *tree = NULL;
+    sqlite3_stmt *delete = NULL;
+    mailbus_code_t code = mailbus_json_parse_object(request, size, &tree, error);
+    const char *id = mailbus_json_string(tree, "id");
+    if (code == MAILBUS_OK && id == NULL) {
+        code = mailbus_fail(error, MAILBUS_EINVAL, "\"id\" is missing: an event's id");
+    } else if (code == MAILBUS_OK) {
+        bool done = sqlite3_prepare_v2(db, "DELETE FROM recorded WHERE id=?1", -1, &delete, NULL) ==
+                        SQLITE_OK &&
+                    sqlite3_bind_text(delete, 1, id, -1, SQLITE_STATIC) == SQLITE_OK &&
+                    sqlite3_step(delete) == SQLITE_DONE;
+        if (!done) {
+            code = mailbus_fail(error, MAILBUS_EIO, "can't remove: %s", sqlite3_errmsg(db));
+        } else if (sqlite3_changes(db) == 0) {
+            code = mailbus_fail(error, MAILBUS_ENOTFOUND, "no such event was recorded");
+        }
+    }
+    mailbus_buf_text(answer, "{}");
+    sqlite3_finalize(delete);
+    cJSON_Delete(tree);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
+    static const mailbus_command_t commands[] = {
+        {"count", count}, {"forget", forget}, {NULL, NULL}};
     static const mailbus_subscriber_t recorder = {
         .name = "recorder",
         .summary = "Record every event: a subscriber for tests",
@@ -159,6 +211,7 @@ int main(int argc, char **argv)
         .settings = settings,
         .schema = schema,
         .handle = handle,
+        .commands = commands,
     };
     return mailbus_subscriber_main(argc, argv, &recorder);
 }

@@ -40,6 +40,14 @@ bool bus_positioned(bus_t *self)
     return positioned;
 }
 
+bool bus_caught_up(bus_t *self)
+{
+    pthread_mutex_lock(&self->lock);
+    bool caught_up = self->caught_up;
+    pthread_mutex_unlock(&self->lock);
+    return caught_up;
+}
+
 bool bus_failed(bus_t *self, char *reason, size_t size)
 {
     pthread_mutex_lock(&self->lock);
@@ -262,6 +270,14 @@ static void look_at_pause(bus_t *self)
 static void set_gauges(bus_t *self)
 {
     uint64_t cursor = gap_cursor(self->gap);
+    pthread_mutex_lock(&self->lock);
+    self->caught_up = self->positioned && !self->want_page && !self->since_pending &&
+                      self->asked == BUS_ASK_NOTHING && self->batch_count == 0 &&
+                      cursor >= self->head;
+    if (self->caught_up && self->options.met != NULL) {
+        atomic_store(self->options.met, true);
+    }
+    pthread_mutex_unlock(&self->lock);
     mb_metric_set(self->head_gauge, (int64_t)self->head);
     mb_metric_set(self->cursor_gauge, (int64_t)cursor);
     mb_metric_set(self->lag_gauge, self->head > cursor ? (int64_t)(self->head - cursor) : 0);

@@ -7,6 +7,8 @@
 #ifndef RUNTIME_BUS_H
 #define RUNTIME_BUS_H
 
+#include <stdatomic.h>
+
 #include "inbox.h"
 #include "shard.h"
 #include "zmq_socket.h"
@@ -32,6 +34,7 @@ typedef struct {
     bus_policy_t new_stream;
     void (*notify)(void *arg); /* on the bus thread: positioned or failed has changed */
     void *notify_arg;
+    atomic_bool *met; /* set for good once bus_caught_up was true; lent, may be NULL */
 } bus_options_t;
 
 /* Connected and running when it returns OK. Everything is lent for its life. */
@@ -44,6 +47,8 @@ void bus_destroy(bus_t **self_p);
 /* True once the place in the gateway's journal is known: nothing that is recorded from then on is
  * missed. */
 bool bus_positioned(bus_t *self);
+/* True while everything that the gateway is known to have is in the inbox, or was. */
+bool bus_caught_up(bus_t *self);
 /* True where it can't go on; `reason` says why. */
 bool bus_failed(bus_t *self, char *reason, size_t size);
 /* True while heads come, and intake is not paused. */

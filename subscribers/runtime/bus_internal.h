@@ -93,6 +93,7 @@ struct bus {
     pthread_mutex_t lock;
     bool stop;
     bool positioned;
+    bool caught_up;
     bool failed;
     bool heard; /* heads come */
     bool pausing;

@@ -165,23 +165,6 @@ static void serve_change(const dead_http_t *self, int64_t number, const char *ve
     mailbus_buf_printf(&response->body, "{\"id\":\"%" PRId64 "\",\"done\":\"%s\"}\n", number, verb);
 }
 
-/* A page in somebody's browser can reach a loopback port, also under a name of its own that
- * resolves to 127.0.0.1. Both leave marks that a command line does not. */
-static bool from_a_web_page(const dead_http_t *self, const mb_http_request_t *request)
-{
-    const char *host = mb_http_header(request, "Host");
-    return mb_http_header(request, "Origin") != NULL ||
-           mb_http_header(request, "Sec-Fetch-Site") != NULL ||
-           (self->local && (host == NULL || !mb_is_loopback(host)));
-}
-
-static void method_not_allowed(mb_http_response_t *response, const char *allow)
-{
-    mb_http_error(response, 405, "another method is wanted here: see the header Allow");
-    strcpy(response->headers[0][0], "Allow");
-    strcpy(response->headers[0][1], allow);
-}
-
 void dead_http_handle(void *arg, const mb_http_request_t *request, mb_http_response_t *response)
 {
     const dead_http_t *self = arg;
@@ -202,11 +185,8 @@ void dead_http_handle(void *arg, const mb_http_request_t *request, mb_http_respo
     }
     int64_t number = one ? strtoll(digits, NULL, 10) : 0;
     if (!all && !one) {
-        mb_http_error(response, 404, "no such page: /healthz, /readyz, /metrics, /dead");
-    } else if (!self->offered || from_a_web_page(self, request)) {
-        mb_http_error(response, 403,
-                      "dead letters are offered on a loopback address, and not to web pages: see "
-                      "admin.dead");
+        mb_http_error(response, 404,
+                      "no such page: /dead, /dead/ID, /dead/ID/retry, /dead/ID/drop");
     } else if (verb[0] != '\0' && post) {
         serve_change(self, number, verb, response);
     } else if (verb[0] == '\0' && get) {
@@ -216,6 +196,6 @@ void dead_http_handle(void *arg, const mb_http_request_t *request, mb_http_respo
             serve_one(self, number, response);
         }
     } else {
-        method_not_allowed(response, verb[0] != '\0' ? "POST" : "GET");
+        mb_http_method_error(response, verb[0] != '\0' ? "POST" : "GET");
     }
 }

@@ -8,10 +8,7 @@
  *
  * A letter: {"id","event","topic","sequence","reason","attempts","crashes","first","set_aside"};
  * with "header" (object) and "body" (text) or "body_base64" where it is asked for alone. Errors:
- * {"error":"…"} with 400, 403, 404, 405, 500.
- *
- * Who reaches the port may do all this, so it is offered on loopback only, unless admin.dead says
- * otherwise; and not to web pages: whatever comes with an Origin or a foreign Host is refused. */
+ * {"error":"…"} with 400, 403, 404, 405, 500. Who may ask: pages.h. */
 #ifndef RUNTIME_DEAD_HTTP_H
 #define RUNTIME_DEAD_HTTP_H
 
@@ -20,11 +17,9 @@
 
 typedef struct {
     inbox_t *inbox;
-    bool offered; /* else every path answers 403 */
-    bool local;   /* the listener is on loopback: only hosts that name loopback are asked for */
 } dead_http_t;
 
-/* A mb_http_handler_fn; arg is a dead_http_t. */
+/* A mb_http_handler_fn for /dead and what is below it; arg is a dead_http_t. */
 void dead_http_handle(void *arg, const mb_http_request_t *request, mb_http_response_t *response);
 
 #endif

@@ -67,14 +67,25 @@ static const mb_setting_t OWN[] = {
     {"stop.timeout", MB_DURATION, "10s", "Time for what is in hand when the program is stopped",
      true, 0, 3600000, NULL, NULL},
     {"admin.listen", MB_ADDRESS, "127.0.0.1:0",
-     "Where /healthz, /readyz, /metrics and /dead are; port 0: any free one, logged; empty: none",
+     "Where /healthz, /readyz, /metrics, /dead and /command are; port 0: any free one, logged; "
+     "empty: none",
      false, 0, 0, NULL, NULL},
-    {"admin.dead", MB_CHOICE, "local",
-     "Who may see and retry dead letters there: local (a loopback listener), all or none", false, 0,
-     0, "local all none", NULL},
+    {"admin.access", MB_CHOICE, "local",
+     "Who may look at and change the program's state there, dead letters and everything that its "
+     "commands reach: local (a loopback listener), all or none",
+     false, 0, 0, "local all none", NULL},
     {"log.level", MB_CHOICE, "info", "The least that is logged", true, 0, 0,
      "debug info warn error", NULL},
     {"log.format", MB_CHOICE, "text", "key=value lines or JSON", true, 0, 0, "text json", NULL},
+    {0},
+};
+
+/* Only of programs that can do it. */
+static const mb_setting_t REBUILD[] = {
+    {"state.rebuild", MB_BOOLEAN, "no",
+     "Handle everything that the gateway keeps once more, into a new state file that takes the old "
+     "one's place, and end",
+     false, 0, 0, NULL, NULL},
     {0},
 };
 
@@ -164,7 +175,13 @@ static mailbus_code_t fill(options_t *self, mailbus_error_t *error)
     mb_settings_add_option(self->settings, "--shard", "shard", true,
                            "INDEX/COUNT: this instance's share");
     mb_settings_set_check(self->settings, check_shard);
-    return mb_settings_add(self->settings, self->more, error);
+    code = mb_settings_add(self->settings, self->more, error);
+    if (code == MAILBUS_OK && self->subscriber->carry != NULL) {
+        code = mb_settings_add(self->settings, REBUILD, error);
+        mb_settings_add_option(self->settings, "--rebuild", "state.rebuild", false,
+                               "count again from the gateway's journal, and end");
+    }
+    return code;
 }
 
 mailbus_code_t options_new(const mailbus_subscriber_t *subscriber, options_t **ret_self,

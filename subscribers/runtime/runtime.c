@@ -120,13 +120,86 @@ void mailbus_task_log(mailbus_task_t *task, const char *level, const char *forma
            MB_S("id", event->id), MB_S("topic", event->topic), MB_U("sequence", event->sequence));
 }
 
+/* "mailbus_<program>_<what><suffix>", in the characters that a metric's name may hold. */
+static void metric_name(const mailbus_runtime_t *runtime, const char *what, const char *suffix,
+                        char name[NAME_MAX_BYTES])
+{
+    snprintf(name, NAME_MAX_BYTES, "mailbus_%s_%s%s", runtime->subscriber->name, what, suffix);
+    for (char *c = name; *c != '\0'; c++) {
+        *c = *c == '-' || *c == '.' ? '_' : *c;
+    }
+}
+
 void mailbus_count(mailbus_runtime_t *runtime, const char *what, const char *labels,
                    const char *help, uint64_t n)
 {
     char name[NAME_MAX_BYTES];
-    snprintf(name, sizeof name, "mailbus_%s_%s_total", runtime->subscriber->name, what);
-    for (char *c = name; *c != '\0'; c++) {
-        *c = *c == '-' || *c == '.' ? '_' : *c; /* what a program's name may hold, a metric's not */
-    }
+    metric_name(runtime, what, "_total", name);
     mb_metric_add(mb_counter(runtime->metrics, name, labels, help), n);
+}
+
+void mailbus_gauge(mailbus_runtime_t *runtime, const char *what, const char *labels,
+                   const char *help, int64_t value)
+{
+    char name[NAME_MAX_BYTES];
+    metric_name(runtime, what, "", name);
+    mb_metric_set(mb_gauge(runtime->metrics, name, labels, help), value);
+}
+
+/* --- the store ----------------------------------------------------------------------------------
+ */
+
+typedef struct {
+    mailbus_code_t (*fn)(sqlite3 *db, void *arg, mailbus_error_t *error);
+    void *arg;
+} store_call_t;
+
+static mailbus_code_t call_with_db(store_t *store, void *arg, mailbus_error_t *error)
+{
+    const store_call_t *call = arg;
+    return call->fn(store_db(store), call->arg, error);
+}
+
+mailbus_code_t mailbus_with_store(mailbus_runtime_t *runtime,
+                                  mailbus_code_t (*fn)(sqlite3 *db, void *arg,
+                                                       mailbus_error_t *error),
+                                  void *arg, mailbus_error_t *error)
+{
+    store_call_t call = {fn, arg};
+    return inbox_with_store(runtime->inbox, call_with_db, &call, error);
+}
+
+bool mailbus_rebuilding(const mailbus_runtime_t *runtime)
+{
+    return runtime->rebuilding;
+}
+
+/* The rows that were there when everything had come are untried no more. */
+static mailbus_code_t look_at_rows(store_t *store, void *arg, mailbus_error_t *error)
+{
+    mailbus_runtime_t *runtime = arg;
+    int64_t number = 0;
+    size_t count = 0;
+    mailbus_code_t code = MAILBUS_OK;
+    if (runtime->catch_up_to == 0) {
+        store_counts_t counts;
+        code = store_counts(store, &counts, error);
+        runtime->catch_up_to = code == MAILBUS_OK ? counts.last : 0;
+    }
+    if (code == MAILBUS_OK) {
+        code = store_fresh(store, 0, 1, &number, &count, error);
+    }
+    if (code == MAILBUS_OK && (count == 0 || number > runtime->catch_up_to)) {
+        atomic_store(&runtime->caught_up, true);
+    }
+    return code;
+}
+
+bool mailbus_caught_up(mailbus_runtime_t *runtime)
+{
+    if (!atomic_load(&runtime->caught_up) && atomic_load(&runtime->met)) {
+        /* A store that can't be read tells nothing: ask again. */
+        (void)!inbox_with_store(runtime->inbox, look_at_rows, runtime, NULL);
+    }
+    return atomic_load(&runtime->caught_up);
 }

@@ -1,5 +1,6 @@
-/* The running program, as its own files see it: main.c (boot and stop), runtime.c (settings, log,
- * counters for the subscriber), task.c (one event in a handler's hands), workers.c. */
+/* The running program, as its own files see it: boot.c (start and stop), main.c, runtime.c
+ * (settings, log, counters for the subscriber), task.c (one event in a handler's hands), workers.c.
+ */
 #ifndef RUNTIME_INTERNAL_H
 #define RUNTIME_INTERNAL_H
 
@@ -29,7 +30,11 @@ struct mailbus_runtime {
     mb_log_t *log;
     mb_metrics_t *metrics;
     inbox_t *inbox;
+    bool rebuilding; /* from start to end */
     atomic_bool stopping;
+    atomic_bool met;       /* what the gateway had when the bus met it is in the inbox */
+    atomic_bool caught_up; /* and was handled */
+    int64_t catch_up_to;   /* the inbox's last row at that moment; the store's lock guards it */
 };
 
 struct mailbus_task {

@@ -169,20 +169,27 @@ mailbus_code_t store_open(const char *path, const char *schema, store_t **ret_se
     return code;
 }
 
-void store_close(store_t **self_p, bool clean)
+mb_db_lock_t *store_close_locked(store_t **self_p, bool clean)
 {
     store_t *self = *self_p;
     *self_p = NULL;
     if (self == NULL) {
-        return;
+        return NULL;
     }
     if (clean && store_set(self, "clean", "yes", NULL) == MAILBUS_OK) {
         (void)sqlite3_exec(self->db, "UPDATE mailbus_inbox SET in_hand=0 WHERE in_hand>0", NULL,
                            NULL, NULL);
     }
     mb_db_close(&self->db);
-    mb_db_unlock(&self->lock);
+    mb_db_lock_t *lock = self->lock;
     free(self);
+    return lock;
+}
+
+void store_close(store_t **self_p, bool clean)
+{
+    mb_db_lock_t *lock = store_close_locked(self_p, clean);
+    mb_db_unlock(&lock);
 }
 
 sqlite3 *store_db(store_t *self)

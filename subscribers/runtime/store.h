@@ -36,6 +36,8 @@ MAILBUS_MUST_USE mailbus_code_t store_open(const char *path, const char *schema,
                                            mailbus_error_t *error);
 /* `clean`: note that everything is in order. */
 void store_close(store_t **self_p, bool clean);
+/* The same, and the file stays locked, for mb_db_unlock. NULL for NULL. */
+mb_db_lock_t *store_close_locked(store_t **self_p, bool clean);
 sqlite3 *store_db(store_t *self);
 
 MAILBUS_MUST_USE mailbus_code_t store_begin(store_t *self, mailbus_error_t *error);

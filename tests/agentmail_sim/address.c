@@ -2,6 +2,28 @@
 
 #include <string.h>
 
+/* Bytes of the quoted local part that `text` begins with (RFC 5322 §3.2.4); 0: there is none. */
+static size_t quoted_size(const char *text)
+{
+    size_t at = 1;
+    if (text[0] != '"') {
+        return 0;
+    }
+    while (text[at] != '"') {
+        at += text[at] == '\\' ? 1 : 0;
+        if ((unsigned char)text[at] < ' ' || text[at] == 0x7f) {
+            return 0;
+        }
+        at++;
+    }
+    return at + 1;
+}
+
+static bool is_bare(char c)
+{
+    return (unsigned char)c > ' ' && c != 0x7f && c != ',' && c != ';' && c != '"';
+}
+
 bool address_bare(const char *text, char bare[ADDRESS_MAX + 1])
 {
     const char *start = strrchr(text, '<');
@@ -10,20 +32,21 @@ bool address_bare(const char *text, char bare[ADDRESS_MAX + 1])
         return false;
     }
     start = start != NULL ? start + 1 : text + strspn(text, " ");
-    end = end != NULL ? end : start + strcspn(start, " ");
+    size_t quoted = quoted_size(start);
+    end = end != NULL ? end : start + quoted + strcspn(start + quoted, " ");
     size_t size = (size_t)(end - start);
-    if (size == 0 || size > ADDRESS_MAX || end[strspn(end, "> ")] != '\0') {
+    if (size == 0 || size > ADDRESS_MAX || quoted > size || end[strspn(end, "> ")] != '\0') {
         return false;
     }
     for (size_t at = 0; at < size; at++) {
         char c = start[at];
-        if ((unsigned char)c <= ' ' || c == 0x7f || c == ',' || c == ';' || c == '"') {
+        if (at >= quoted && !is_bare(c)) {
             return false;
         }
         bare[at] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
     }
     bare[size] = '\0';
-    const char *sign = strchr(bare, '@');
+    const char *sign = strchr(bare + quoted, '@');
     return sign != NULL && sign > bare && sign[1] != '\0' && strchr(sign + 1, '@') == NULL;
 }
 

@@ -44,6 +44,7 @@ static mailbus_code_t sim_init(sim_t *sim, const options_t *options, const char 
         .lists = lists_new(),
         .idempotency = idempotency_new(),
         .reject_blocked = options->reject_blocked,
+        .strip_marks = options->strip_marks,
         .webhook_url = options->webhook_url,
         .webhook_secret = secret,
         .first_inboxes = options->inboxes,

@@ -24,6 +24,9 @@ static const char help[] =
     "  --time-scale N        retries come N times as fast as Svix's (5 s, 5 min, 30 min, 2 h, …)\n"
     "  --inbox ADDRESS       an inbox that is there from the start; may be repeated\n"
     "  --no-blocking         send to blocked, bounced and complained addresses too\n"
+    "  --strip-marks         mail from one of its inboxes to another loses its header fields and\n"
+    "                        its thread, as some systems on the way do: nothing says that a\n"
+    "                        program wrote it\n"
     "  --log-format FORMAT   text or json\n"
     "  --log-level LEVEL     debug, info, warn or error; default info\n"
     "  --version             print the version, and end\n"
@@ -79,6 +82,7 @@ enum {
     TIME_SCALE,
     INBOX,
     NO_BLOCKING,
+    STRIP_MARKS,
     FORMAT,
     LEVEL,
     VERSION,
@@ -103,6 +107,9 @@ static mailbus_code_t take(options_t *self, int option, char **argv, mailbus_err
         return add_inbox(self, optarg, error);
     case NO_BLOCKING:
         self->reject_blocked = false;
+        return MAILBUS_OK;
+    case STRIP_MARKS:
+        self->strip_marks = true;
         return MAILBUS_OK;
     case FORMAT:
         return mb_log_format_parse(optarg, &self->log_format) == MAILBUS_OK
@@ -134,6 +141,7 @@ mailbus_code_t options_read(int argc, char **argv, options_t *ret_options, mailb
         {"time-scale", required_argument, NULL, TIME_SCALE},
         {"inbox", required_argument, NULL, INBOX},
         {"no-blocking", no_argument, NULL, NO_BLOCKING},
+        {"strip-marks", no_argument, NULL, STRIP_MARKS},
         {"log-format", required_argument, NULL, FORMAT},
         {"log-level", required_argument, NULL, LEVEL},
         {"version", no_argument, NULL, VERSION},

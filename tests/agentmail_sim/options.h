@@ -16,6 +16,7 @@ typedef struct {
     char **inboxes;          /* bare addresses; freed by options_clear */
     size_t inbox_count;
     bool reject_blocked;
+    bool strip_marks;
     mb_log_format_t log_format;
     mb_log_level_t log_level;
     bool help;

@@ -208,6 +208,17 @@ static void copy_mail(const mail_t *from, mail_t *to)
     mail_copy_attachments(to, from);
 }
 
+/* What is left where systems on the way keep neither header fields nor threads. */
+static void strip_marks(mail_t *mail)
+{
+    cJSON_Delete(mail->headers);
+    mail->headers = cJSON_CreateObject();
+    cJSON_Delete(mail->references);
+    mail->references = cJSON_CreateArray();
+    free(mail->in_reply_to);
+    mail->in_reply_to = NULL;
+}
+
 /* The mails of this call that are for inboxes of our own: two automatic answerers can meet. */
 static void deliver_here(sim_t *sim, const mail_t *mail, const cJSON *recipients, int64_t now_ms)
 {
@@ -222,6 +233,9 @@ static void deliver_here(sim_t *sim, const mail_t *mail, const cJSON *recipients
             continue;
         }
         copy_mail(mail, &copy);
+        if (sim->strip_marks) {
+            strip_marks(&copy);
+        }
         if (incoming_take(sim, item->valuestring, &copy, NULL, NULL, now_ms, &message, &event_id,
                           NULL) == MAILBUS_EEXIST) { /* to itself: the message is there already */
             message = mailbox_find(sim->mailbox, item->valuestring, mail->message_id);

@@ -22,6 +22,7 @@ typedef struct {
     cJSON *webhooks; /* array of Webhook, as the API shows them, and "headers" */
     fail_rule_t api_rule;
     bool reject_blocked;     /* 403 for addresses on block lists, bounced and complained ones too */
+    bool strip_marks;        /* mail between its own inboxes arrives without header and thread */
     const char *webhook_url; /* what was given at the start, for a reset; NULL: none */
     const char *webhook_secret;
     char *const *first_inboxes; /* the same */

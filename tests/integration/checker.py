@@ -7,6 +7,7 @@ makes this list non-empty.
 """
 
 import collections
+import contextlib
 import hashlib
 import pathlib
 import sqlite3
@@ -22,7 +23,7 @@ def acknowledged(record):
 
 
 def rows(path, query):
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         return db.execute(query).fetchall()
 
 

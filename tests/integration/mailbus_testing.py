@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import pathlib
+import secrets
 import signal
 import socket
 import subprocess
@@ -39,10 +40,18 @@ def wait_for(condition, what, deadline=None):
 
 
 def free_port():
-    """A port that nobody listens on now. For addresses that must stay the same over a restart."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on now. For addresses that must stay the same over a restart: the system gives it to
+    nobody who asks for any port, and so to no test beside this one while the program is down."""
+    lowest = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for _ in range(1000):
+        with socket.socket() as probe:
+            port = secrets.choice(range(10000, lowest))
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 def parse_logfmt(line):

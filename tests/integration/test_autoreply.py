@@ -1,5 +1,6 @@
 """mailbus-autoreply with a real gateway and the AgentMail stand-in: one answer per mail, whatever happens."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -7,95 +8,16 @@ import subprocess
 
 import pytest
 
+from autoreply_testing import KEY, SALES, SUPPORT, answers, open_post
 from mailbus_testing import BIN, Gateway, Program, Sim, Subscriber, received, wait_for
 
-SUPPORT = "Thanks for contacting support! We'll respond within 24 hours."
-SALES = "Thanks for your interest! A sales rep will contact you soon."
-KEY = {"AGENTMAIL_API_KEY": "am_test"}
-KILLS = int(os.environ.get("MAILBUS_TEST_KILLS", "50"))
-
-
-class Post:
-    """A gateway, a stand-in whose API is used, and the events of mails that the stand-in has."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.gateway = Gateway(folder)
-        try:
-            self.sim = Sim()
-        except BaseException:
-            self.gateway.kill()
-            raise
-        self.number = 0
-
-    def autoreply(self, *arguments, env=None, ready=True, **settings):
-        settings.setdefault("api__base_url", self.sim.base_url)
-        settings.setdefault("retry__first_pause", "50ms")
-        settings.setdefault("bus__start", "oldest")
-        return Subscriber("mailbus-autoreply", self.folder, self.gateway.bus(), *arguments,
-                          env=env or KEY, ready=ready, **settings)
-
-    def mail(self, inbox="support@agentmail.to", headers=None, *, topic="message.received", known=True, **message):
-        """A mail arrives: the stand-in keeps it, its event goes to the gateway. Returns the event's id."""
-        self.number += 1
-        sender = message.pop("from_", f"Person {self.number} <person{self.number}@example.com>")
-        headers = {"Subject": "Hello"} if headers is None else headers
-        message_id = f"<mail{self.number}@example.com>"
-        if known:
-            self.sim.receive(**{"inbox_id": inbox, "from": sender, "to": [inbox], "subject": "Hello", "text": "Hi.",
-                                "message_id": message_id, "headers": {k: v for k, v in headers.items() if k != "Subject"}})
-        event = received(self.number, topic=topic, inbox_id=inbox, to=[inbox], message_id=message_id, **message)
-        event["message"]["from"] = sender
-        event["message"]["headers"] = headers
-        if not headers:
-            del event["message"]["headers"]
-        status, _ = self.gateway.post(event)
-        assert status == 200
-        return event["event_id"]
-
-    def history(self, state="mailbus-autoreply.db"):
-        """{event id: (action, reason)} as far as it is written down."""
-        path = self.folder / state
-        if not path.exists():
-            return {}
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-            try:
-                return {row[0]: row[1:] for row in db.execute("SELECT event_id, action, reason FROM history")}
-            except sqlite3.OperationalError:  # the tables are not there yet
-                return {}
-
-    def wait_history(self, *events, program=None, state="mailbus-autoreply.db"):
-        def look():
-            history = self.history(state)
-            return history if all(event in history for event in events) else None
-
-        tail = (lambda: f"the history of {events}: {self.history(state)}\n{program.tail()}") if program else "the history"
-        return wait_for(look, tail)
-
-    def close(self):
-        for program in (self.sim, self.gateway):
-            if program.process.poll() is None:
-                program.stop()
+KILLS = int(os.environ.get("MAILBUS_TEST_KILLS", "5"))
 
 
 @pytest.fixture
 def post(tmp_path):
-    setup = Post(tmp_path)
-    try:
+    with open_post(tmp_path) as setup:
         yield setup
-        setup.close()
-    finally:
-        setup.sim.kill()
-        setup.gateway.kill()
-
-
-def answers(sim):
-    """{recipient: [text, …]} of what went out."""
-    result = {}
-    for mail in sim.sent():
-        for recipient in mail["to"]:
-            result.setdefault(recipient, []).append(mail["text"])
-    return result
 
 
 def test_the_whole_way_from_the_service_to_the_answer(tmp_path):
@@ -152,7 +74,7 @@ def test_who_is_not_answered(post):
 
 
 def test_own_inboxes_from_the_settings(post):
-    with post.autoreply(reply__own_inboxes="ops@corp.example *@ours.example") as program:
+    with post.autoreply(send__own_inboxes="ops@corp.example *@ours.example") as program:
         first = post.mail(from_="Ops <OPS@corp.example>")
         second = post.mail(from_="anyone@ours.example")
         third = post.mail(reply_to=["ops@corp.example"])
@@ -182,7 +104,7 @@ def test_a_mail_without_header_in_its_event_is_judged_by_the_raw_message(post):
 
 
 def test_a_mail_whose_header_cannot_be_had_stays_unanswered(post):
-    with post.autoreply(reply__header_tries=3) as program:
+    with post.autoreply(send__header_tries=3) as program:
         event = post.mail(headers={}, known=False)
         history = post.wait_history(event, program=program)
         tries = [line for line in program.log if line.get("id") == event and line.get("message") == "trying again later"]
@@ -221,7 +143,7 @@ def test_limits_and_the_note_are_one_step_among_many_workers(post):
 
 
 def test_the_ceiling_per_minute_waits_and_loses_nothing(post):
-    with post.autoreply(reply__per_minute=3, workers=1) as program:
+    with post.autoreply(send__per_minute=3, workers=1) as program:
         events = [post.mail() for _ in range(4)]
         post.wait_history(*events[:3], program=program)
         line = program.wait_log(message="trying again later", id=events[3])
@@ -261,7 +183,7 @@ def test_a_service_that_is_down_is_waited_for(post):
         program.wait_log(message="trying again later", id=event)
         with sqlite3.connect(f"file:{post.folder / 'mailbus-autoreply.db'}?mode=ro", uri=True) as db:
             # certainly not sent: a try tomorrow is as good as one now
-            wait_for(lambda: db.execute("SELECT unsure_ms FROM answers").fetchone() == (0,), "the note that nothing was sent")
+            wait_for(lambda: db.execute("SELECT unsure_ms FROM outgoing_mails").fetchone() == (0,), "the note that nothing was sent")
         program.signal(signal.SIGSTOP)  # it must not ask before the new stand-in knows the mail
         post.sim = Sim(listen=address)
         post.sim.receive(**{"inbox_id": "support@agentmail.to", "from": "person1@example.com", "to": ["support@agentmail.to"],
@@ -293,10 +215,10 @@ def test_what_the_service_refuses_goes_to_the_dead_letters(post):
     with sqlite3.connect(post.folder / "mailbus-autoreply.db") as db:
         assert db.execute("SELECT count(*) FROM mailbus_dead").fetchone() == (1,)
         assert db.execute("SELECT count(*) FROM mailbus_inbox").fetchone() == (0,)
-        assert db.execute("SELECT state FROM answers").fetchone() == ("refused",)
+        assert db.execute("SELECT state FROM outgoing_mails").fetchone() == ("refused",)
 
 
-@pytest.mark.parametrize("point,kills", [("autoreply-sent", KILLS), ("autoreply-noted", max(1, KILLS // 5))])
+@pytest.mark.parametrize("point,kills", [("outgoing-sent", KILLS), ("outgoing-noted", max(1, KILLS // 5))])
 def test_killed_between_sending_and_noting_each_mail_has_one_answer(post, point, kills):
     """Every run passes the point with the mail that the last one left, and dies at it with the next."""
     events = []
@@ -319,10 +241,10 @@ def test_killed_between_sending_and_noting_each_mail_has_one_answer(post, point,
 def test_an_unsure_answer_is_not_sent_again_a_day_later(post):
     """Killed after sending, back when the service has forgotten the key: silence, and a dead letter that says why."""
     event = post.mail()
-    with post.autoreply(env={**KEY, "MAILBUS_TEST_KILL": "autoreply-sent"}, ready=False) as program:
+    with post.autoreply(env={**KEY, "MAILBUS_TEST_KILL": "outgoing-sent"}, ready=False) as program:
         assert program.process.wait(60) == -signal.SIGKILL
     with sqlite3.connect(post.folder / "mailbus-autoreply.db") as db:
-        db.execute("UPDATE answers SET unsure_ms = unsure_ms - ?", (24 * 3600 * 1000,))
+        db.execute("UPDATE outgoing_mails SET unsure_ms = unsure_ms - ?", (24 * 3600 * 1000,))
     with post.autoreply() as program:
         history = post.wait_history(event, program=program)
         program.stop()
@@ -375,9 +297,10 @@ def test_rules_are_read_again_on_sighup_and_a_mistake_changes_nothing(post):
     ({}, {}, "AGENTMAIL_API_KEY"),
     ({"api.base_url": "http://api.example.com/v0"}, KEY, "https://"),
     ({"reply.rules": "missing.zpl"}, KEY, "missing.zpl"),
-    ({"reply.own_inboxes": "nonsense"}, KEY, "nonsense"),
-    ({"reply.again_after": "1h"}, KEY, "reply.again_after"),
-    ({"reply.per_minute": "0"}, KEY, "reply.per_minute"),
+    ({"send.own_inboxes": "nonsense"}, KEY, "nonsense"),
+    ({"send.again_after": "1h"}, KEY, "send.again_after"),
+    ({"send.per_minute": "0"}, KEY, "send.per_minute"),
+    ({"send.checks": "nonsense"}, KEY, "nonsense"),
 ])
 def test_wrong_settings_are_told_at_the_start(tmp_path, settings, env, says):
     options = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
@@ -391,6 +314,131 @@ def test_wrong_settings_are_told_at_the_start(tmp_path, settings, env, says):
 def test_help_names_every_setting(tmp_path):
     result = subprocess.run([str(BIN / "mailbus-autoreply"), "--help"], capture_output=True, text=True, timeout=60)
     assert result.returncode == 0
-    for key in ("api.base_url", "api.key", "reply.rules", "reply.own_inboxes", "reply.again_after", "reply.per_sender_day",
-                "reply.per_minute", "reply.max_age", "reply.header_tries", "reply.dry_run", "--dry-run"):
+    for key in ("api.base_url", "api.key", "reply.rules", "send.own_inboxes", "send.again_after", "send.per_sender_day",
+                "send.per_minute", "send.max_age", "send.header_tries", "send.dry_run", "--dry-run"):
         assert key in result.stdout
+
+
+def test_rules_with_patterns_body_and_header(post):
+    rules = post.folder / "rules.zpl"
+    rules.write_text(
+        "rules\n"
+        "    ticket\n"
+        '        header_regex = "X-Ticket: ^\\d+$"\n'
+        '        text = "Ticket"\n'
+        "    refund\n"
+        '        body = "refund"\n'
+        '        body = "money back"\n'
+        '        text = "Refund"\n'
+        "    invoice\n"
+        '        subject_regex = "\\b(invoice|rechnung)\\s+#?\\d{3,}"\n'
+        '        sender_regex = "@(example|corp)\\.com$"\n'
+        '        text = "Invoice"\n'
+        "    evil\n"
+        '        subject_regex = "^(a+)+$"\n'
+        '        text = "Evil"\n')
+    with post.autoreply(reply__rules=rules) as program:
+        events = [
+            post.mail(subject="RECHNUNG  #1234"),
+            post.mail(subject="Rechnung"),
+            post.mail(text="I want my MONEY BACK."),
+            post.mail(headers={"x-ticket": "77"}),
+            post.mail(subject="a" * 60 + "!"),
+        ]
+        # what the event leaves out is fetched: the header (as in the guide's events), the text of an oversize mail
+        bare = post.mail(headers={}, known=False)
+        post.sim.receive(**{"inbox_id": "support@agentmail.to", "from": "person6@example.com", "to": ["support@agentmail.to"],
+                            "subject": "s", "text": "x", "message_id": "<mail6@example.com>", "headers": {"X-Ticket": "1"}})
+        oversize = post.mail(known=False, text=None)
+        post.sim.receive(**{"inbox_id": "support@agentmail.to", "from": "person7@example.com", "to": ["support@agentmail.to"],
+                            "subject": "s", "text": "long " * 10 + "refund", "message_id": "<mail7@example.com>"})
+        history = post.wait_history(*events, bare, oversize, program=program)
+        assert program.metric("mailbus_autoreply_patterns_exhausted_total") == 1
+        program.stop()
+    assert [history[event][1] for event in [*events, bare, oversize]] == [
+        "rule invoice to person1@example.com", "no-rule", "rule refund to person3@example.com",
+        "rule ticket to person4@example.com", "no-rule", "rule ticket to person6@example.com",
+        "rule refund to person7@example.com"]
+
+
+def test_a_mail_in_hand_keeps_the_text_that_was_written_down(post):
+    """The service is away, the rules change meanwhile: what is under way goes out as it was decided."""
+    rules = post.folder / "rules.zpl"
+    rules.write_text('rules\n    hello\n        subject = "hello"\n        text = "Old"\n')
+    assert post.sim.call("POST", "/sim/fail", {"target": "api", "count": 1000, "status": 500})[0] < 300
+    with post.autoreply(reply__rules=rules, retry__max_pause="100ms") as program:
+        first = post.mail(subject="hello")
+        program.wait_log(message="trying again later", id=first)
+        rules.write_text('rules\n    bye\n        subject = "bye"\n        text = "New"\n')
+        program.signal(signal.SIGHUP)
+        program.wait_log(message="1 rules read again")
+        assert post.sim.call("POST", "/sim/fail", {"target": "api", "count": 0})[0] < 300
+        second = post.mail(subject="bye")
+        third = post.mail(subject="hello")
+        history = post.wait_history(first, second, third, program=program)
+        program.stop()
+    assert history[first] == ("answered", "rule hello to person1@example.com")
+    assert history[third] == ("silent", "no-rule")
+    assert answers(post.sim) == {"person1@example.com": ["Old"], "person2@example.com": ["New"]}
+
+
+def mailbus(*arguments, cwd):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAILBUS_")}
+    return subprocess.run([str(BIN / "mailbus"), *map(str, arguments)], env=environment, cwd=cwd, capture_output=True, text=True,
+                          timeout=60)
+
+
+def test_history_tells_what_was_done_and_why(post):
+    """From the running program and from the file of the stopped one."""
+    state = post.folder / "mailbus-autoreply.db"
+
+    def history(*arguments, status=0):
+        result = mailbus("autoreply", "history", *arguments, "--state", state, cwd=post.folder)
+        assert result.returncode == status, result.stderr
+        return result
+
+    def rows(*arguments):
+        return [json.loads(line) for line in history(*arguments, "--json").stdout.splitlines()]
+
+    with post.autoreply(workers=1) as program:
+        events = []
+        for mail in ({"from_": "Jane <Jane@example.com>", "subject": "\x1b[31mred\r\nBcc: x"}, {"headers": {"List-Id": "x"}},
+                     {"inbox": "other@agentmail.to"}, {"from_": "jane@example.com", "reply_to": ["home@example.com"]}):
+            events.append(post.mail(**mail))
+            post.wait_history(*events, program=program)
+        running = rows()
+        assert [row["event_id"] for row in running] == events[::-1]  # the newest first
+        program.stop()
+    assert rows() == running
+    assert [(row["action"], row["reason"]) for row in running[::-1]] == [
+        ("answered", "rule support to Jane@example.com"), ("silent", "list: List-Id"), ("silent", "no-rule"),
+        ("silent", "answered-before: support")]
+    assert running[-1]["inbox"] == "support@agentmail.to" and running[-1]["recipient"] == "Jane@example.com"
+    assert running[-1]["subject"] == "[31mred Bcc: x"
+
+    assert [row["event_id"] for row in rows("JANE@example.com")] == [events[3], events[0]]
+    assert [row["event_id"] for row in rows("home@example.com")] == [events[3]]
+    assert [row["event_id"] for row in rows("--action", "answered")] == [events[0]]
+    assert rows("--since", "1h") == running
+    assert rows("--since", "2999-01-01") == []
+    table = history().stdout
+    assert "list: List-Id" in table and "\x1b" not in table and len(table.splitlines()) == 5
+    lines = history("--csv", "jane@example.com").stdout.splitlines()
+    assert lines[0].upper().startswith("TIME,") and len(lines) == 3
+    assert "nothing in the history" in history("nobody@example.com").stderr
+    for wrong in (["no address"], ["--action", "eaten"], ["--since", "yesterday"], ["--since", "17"], ["a@b.c", "d@e.f"],
+                  ["--json", "--csv"]):
+        history(*wrong, status=2)
+
+
+def test_history_goes_page_by_page(post):
+    with post.autoreply() as program:
+        last = post.mail()
+        post.wait_history(last, program=program)
+        program.stop()
+    with sqlite3.connect(post.folder / "mailbus-autoreply.db") as db:
+        db.executemany("INSERT INTO outgoing_history (time_ms, event_id, part, action, reason) VALUES (?, ?, '', 'silent', 'x')",
+                       [(1791797464000 + n, f"evt_{n}") for n in range(1100)])
+    result = mailbus("autoreply", "history", "--json", "--state", "mailbus-autoreply.db", cwd=post.folder)
+    assert result.returncode == 0, result.stderr
+    assert [json.loads(line)["event_id"] for line in result.stdout.splitlines()] == [f"evt_{n}" for n in range(1099, -1, -1)] + [last]

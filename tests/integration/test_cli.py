@@ -511,7 +511,7 @@ def test_dead_letters_of_a_program_without_a_listener_want_it_stopped(gateway, t
     options = {"state.path": tmp_path / "quiet.db", "admin.listen": "", **gateway.bus()}
     with mt.Program("mailbus-recorder", *mt.set_arguments(options), cwd=tmp_path) as recorder:
         recorder.wait_log(stage="main", message="ready")
-        held = mailbus("dead", "list", "--state", tmp_path / "quiet.db")
+        held = mailbus("dead", "list", "--timeout", "300ms", "--state", tmp_path / "quiet.db")
         assert held.returncode == 1 and "in use by a program" in held.stderr
         recorder.stop()
     assert mailbus("dead", "list", "--state", tmp_path / "quiet.db").returncode == 0

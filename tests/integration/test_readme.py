@@ -49,3 +49,11 @@ def test_every_command_that_the_readme_names_is_one(tmp_path):
 def test_every_file_that_the_readme_links_to_is_there():
     for link in re.findall(r"\]\(([^)]+)\)", README):
         assert link.startswith("https://") or (ROOT / link).exists(), link
+
+
+def test_every_test_that_a_subscribers_readme_names_is_one():
+    tests = "\n".join(path.read_text() for path in ROOT.joinpath("tests").rglob("test_*.*") if path.suffix in (".c", ".py"))
+    names = {path: set(re.findall(r"`(test_[a-z0-9_]+)`", path.read_text())) for path in ROOT.glob("subscribers/*/README.md")}
+    assert sum(map(len, names.values())) > 40
+    for path, found in names.items():
+        assert {name for name in found if not re.search(rf"(void|def) {name}\b", tests)} == set(), path

@@ -305,6 +305,29 @@ def test_dead_letters_are_listed_shown_retried_and_dropped(tmp_path):
             program.stop()
 
 
+@pytest.mark.threads
+def test_commands_run_beside_the_workers_and_outlive_a_kill(tmp_path):
+    def command(program, name, request):
+        return mailbus_testing.call(program.admin, "POST", f"/command/{name}?subscriber=recorder", request)
+
+    with FakeGateway() as gateway:
+        with recorder(tmp_path, gateway) as program:
+            assert command(program, "count", {}) == (200, {"recorded": 0})
+            ids = [gateway.record("message.received") for _ in range(60)]
+            for number, event in enumerate(ids[:30]):
+                # Removed once, however the workers' writes fall in between.
+                wait_for(lambda: command(program, "forget", {"id": event})[0] == 200, "the event")
+                assert command(program, "forget", {"id": event})[0] == 404
+            wait_for(lambda: command(program, "count", {})[1] == {"recorded": 30}, "the other half")
+            assert command(program, "forget", {}) == (400, {"error": '"id" is missing: an event\'s id', "code": "invalid"})
+            assert command(program, "forget", {"id": ids[59]})[0] == 200
+            program.kill()
+        assert sorted(recorded(tmp_path)) == sorted(ids[30:59])
+        with recorder(tmp_path, gateway) as program:
+            assert command(program, "count", {}) == (200, {"recorded": 29})
+            program.stop()
+
+
 def test_too_many_tries_end_in_the_dead_letters(tmp_path):
     with FakeGateway() as gateway:
         with recorder(tmp_path, gateway, record__retry=1, record__retries=99, retry__first_pause="10ms",

@@ -11,6 +11,9 @@ import mailbus_testing
 from mailbus_testing import Program, set_arguments, wait_for
 from runtime_gateway import FakeGateway
 
+# One process builds and installs, once.
+pytestmark = pytest.mark.xdist_group("install")
+
 BUILD = mailbus_testing.BIN.parent
 HEADER = mailbus_testing.ROOT / "subscribers" / "runtime" / "include" / "mailbus" / "subscriber.h"
 

@@ -13,7 +13,8 @@ SCHEMAS = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in (
 STORE = {schema["$id"]: schema for schema in SCHEMAS.values()}
 EVENTS = sorted(name.removesuffix(".json") for name, schema in SCHEMAS.items()
                 if "event_type" in schema.get("properties", {}))
-EXAMPLES = sorted([*(PROTO / "examples" / "events").glob("*.json"), *(PROTO / "examples" / "guide").glob("*.json")])
+EXAMPLES = sorted(path for folder in ("events", "guide", "mailbus") for path in (PROTO / "examples" / folder).glob("*.json"))
+OWN = ["attachment.extracted"]  # made by a subscriber, not by AgentMail
 
 
 def validator(name):
@@ -31,7 +32,10 @@ def fits(name, document):
 
 
 def vectors(name):
-    return json.loads((PROTO / "vectors" / f"{name}.json").read_text(encoding="utf-8"))
+    """The vectors of a file, or of one of its sections: "check.answers"."""
+    file, _, section = name.partition(".")
+    document = json.loads((PROTO / "vectors" / f"{file}.json").read_text(encoding="utf-8"))
+    return document[section] if section else document
 
 
 def read(path):
@@ -48,6 +52,7 @@ def test_schema_is_a_schema(name):
 
 def test_there_is_a_schema_for_every_event_type():
     assert EVENTS == sorted([
+        *OWN,
         "message.received", "message.received.spam", "message.received.blocked",
         "message.received.unauthenticated", "message.sent", "message.delivered", "message.bounced",
         "message.complained", "message.rejected", "message.opened", "domain.verified",
@@ -63,7 +68,8 @@ def test_example_fits_its_schema_and_no_other_event(path):
 
 def test_there_are_examples_of_every_mail_and_domain_event():
     types = {read(path)["event_type"] for path in EXAMPLES if path.parent.name == "events"}
-    assert types == {name for name in EVENTS if not name.startswith("calendar.")}
+    assert types == {name for name in EVENTS if not name.startswith("calendar.") and name not in OWN}
+    assert [path.stem for path in EXAMPLES if path.parent.name == "mailbus"] == OWN
     assert {path.stem for path in EXAMPLES if path.parent.name == "guide"} == {
         "message.received", "message.sent", "message.delivered", "message.bounced", "message.complained"}
 
@@ -170,6 +176,8 @@ def wire_documents(vector, kind):
     frames = [base64.b64decode(frame) for frame in vector["frames"]]
     if kind == "events":
         pairs = [("event-header", frames[1])]
+    elif kind.startswith("check."):
+        pairs = [({"check.requests": "check-request", "check.answers": "check-answer"}[kind], frames[0])]
     elif kind == "heads":
         pairs = [("heads-header", frames[1]), ("heads-body", frames[2])]
     else:
@@ -183,7 +191,10 @@ def wire_documents(vector, kind):
             yield name, None
 
 
-@pytest.mark.parametrize("kind", ["events", "heads", "requests", "answers"])
+KINDS = ["events", "heads", "requests", "answers", "check.requests", "check.answers"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_valid_vectors_fit(kind):
     count = 0
     for vector in vectors(kind)["valid"]:
@@ -209,10 +220,14 @@ UNSEEN = {
         "key twice", "more than 16384 bytes", "from beyond 64 bits", "33 topics and 32 prefixes",
         "since on no leap day"},
     "answers": {"a request's verb", "key twice", "end with a topic above the head", "end with a topic twice"},
+    "check.requests": {
+        "key twice", "key twice, once escaped", "4097 bytes", "byte order mark", "lone surrogate escape"},
+    "check.answers": {
+        "key twice", "4097 bytes", "until on no leap day", "until at the beginning of 1970", "until before 1970"},
 }
 
 
-@pytest.mark.parametrize("kind", ["events", "heads", "requests", "answers"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_invalid_vectors_do_not_fit_but_for_what_a_schema_cannot_see(kind):
     taken = set()
     for vector in vectors(kind)["invalid"]:
@@ -220,3 +235,11 @@ def test_invalid_vectors_do_not_fit_but_for_what_a_schema_cannot_see(kind):
         if documents and all(fits(name, document) for name, document in documents):
             taken.add(vector["name"])
     assert taken == UNSEEN[kind]
+
+
+def test_an_error_of_the_check_protocol_is_no_answer():
+    assert fits("check-error", {"error": "the list can't be read"})
+    assert not fits("check-answer", {"error": "the list can't be read"})
+    assert not fits("check-answer", {"answer": "yes", "error": "but not all of it was read"})
+    for wrong in ({}, {"error": ""}, {"error": 500}, {"error": "two\nlines"}, {"answer": "no"}):
+        assert not fits("check-error", wrong)

@@ -161,12 +161,13 @@ static int add_names(scmp_filter_ctx filter, uint32_t action, const char *const 
     return 0;
 }
 
-/* What the macros of <seccomp.h> do, with every field (clang warns about theirs). */
+/* libseccomp's SCMP_A0 and so on leave the last field out, of which clang warns. */
 static struct scmp_arg_cmp equal(unsigned argument, scmp_datum_t value)
 {
     return (struct scmp_arg_cmp){argument, SCMP_CMP_EQ, value, 0};
 }
 
+/* The bits of `mask` are as in `value`. */
 static struct scmp_arg_cmp masked(unsigned argument, scmp_datum_t mask, scmp_datum_t value)
 {
     return (struct scmp_arg_cmp){argument, SCMP_CMP_MASKED_EQ, mask, value};

@@ -112,6 +112,11 @@ static void finish(peer_t *self, int fd, peer_end_t end)
         while (wait_for(self, fd) && recv(fd, &byte, 1, 0) > 0) {
         }
         break;
+    case PEER_TRICKLE:
+        while (!is_stopping(self) && send_all(fd, "x", 1)) {
+            poll(NULL, 0, POLL_MS);
+        }
+        break;
     case PEER_ENDLESS:
         while (!is_stopping(self) && send_all(fd, filler, sizeof filler)) {
         }

@@ -9,6 +9,7 @@ typedef enum {
     PEER_CLOSE,        /* send the text, then close in order */
     PEER_RESET,        /* send the text, then reset the connection */
     PEER_HANG,         /* send the text, then nothing until the client goes */
+    PEER_TRICKLE,      /* send the text, then a byte now and then (some 50 a second), for ever */
     PEER_ENDLESS,      /* send the text, then bytes for ever */
     PEER_ENDLESS_HEAD, /* send the text, then header lines for ever */
 } peer_end_t;

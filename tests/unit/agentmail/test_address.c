@@ -277,6 +277,31 @@ static void test_addresses_are_compared_without_case_and_with_tags(void **state)
     mailbus_buf_free(&out);
 }
 
+static void test_a_key_is_one_for_both_forms_of_an_international_domain(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *address, *key;
+    } rows[] = {
+        {"Jane+X@Example.COM", "jane+x@example.com"},
+        {"jane@m\xc3\xbcller.example", "jane@xn--mller-kva.example"},
+        {"jane@M\xc3\x9cLLER.Example", "jane@xn--mller-kva.example"},
+        {"jane@mu\xcc\x88ller.example", "jane@xn--mller-kva.example"}, /* a combining mark */
+        {"jane@XN--Mller-KVA.example", "jane@xn--mller-kva.example"},
+        {"J\xc3\x84ne@x.example", "j\xc3\x84ne@x.example"}, /* local parts: ASCII case alone */
+        {"\"a@b\"@x.example", "\"a@b\"@x.example"},
+        {"a@[192.0.2.1]", "a@[192.0.2.1]"},
+        {"a@-\xc3\xbc-.example", "a@-\xc3\xbc-.example"}, /* no names of IDNA's */
+        {"a@\xf0\x9f\x92\xa9.example", "a@\xf0\x9f\x92\xa9.example"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        mailbus_buf_t out = MAILBUS_BUF_INIT;
+        agentmail_address_key(rows[i].address, &out);
+        assert_string_equal(out.data, rows[i].key);
+        mailbus_buf_free(&out);
+    }
+}
+
 static void check_print(const char *name, const char *address, const char *expected)
 {
     char name_copy[200], address_copy[200];
@@ -338,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_addresses_are_compared_without_case_and_with_tags),
         cmocka_unit_test(test_printing_quotes_what_needs_it),
         cmocka_unit_test(test_printed_and_read_again_is_the_same),
+        cmocka_unit_test(test_a_key_is_one_for_both_forms_of_an_international_domain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,7 @@ typedef struct {
     agentmail_client_t *client;
 } setup_t;
 
-static setup_t set_up(const peer_answer_t *answers, long timeout_ms)
+static setup_t set_up_with(const peer_answer_t *answers, long timeout_ms, long stall_s)
 {
     setup_t setup = {.peer = peer_new(answers)};
     char url[64];
@@ -30,9 +30,15 @@ static setup_t set_up(const peer_answer_t *answers, long timeout_ms)
     const agentmail_options_t options = {.base_url = url,
                                          .api_key = "am_secret",
                                          .user_agent = "mailbus-test/1",
-                                         .timeout_ms = timeout_ms};
+                                         .timeout_ms = timeout_ms,
+                                         .stall_s = stall_s};
     assert_int_equal(agentmail_client_new(&options, &setup.client, NULL), MAILBUS_OK);
     return setup;
+}
+
+static setup_t set_up(const peer_answer_t *answers, long timeout_ms)
+{
+    return set_up_with(answers, timeout_ms, 0);
 }
 
 static void tear_down(setup_t *setup)
@@ -82,20 +88,24 @@ static void test_calls_name_what_they_mean(void **state)
         {JSON("201 Created", "{\"webhook_id\":\"w1\",\"secret\":\"whsec_x\"}"), PEER_CLOSE},
         {JSON("200 OK", "{\"count\":0,\"webhooks\":[]}"), PEER_CLOSE},
         {"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", PEER_CLOSE},
+        {JSON("200 OK", SENT), PEER_CLOSE},
         {NULL, PEER_CLOSE}};
     static const char *const lines[] = {"POST /v0/inboxes/i%40x/messages/send HTTP",
                                         "GET /v0/inboxes/i%40x/messages/%3Cm%40x%3E HTTP",
-                                        "POST /v0/webhooks HTTP", "GET /v0/webhooks HTTP",
-                                        "DELETE /v0/webhooks/w1 HTTP"};
+                                        "POST /v0/webhooks HTTP",
+                                        "GET /v0/webhooks HTTP",
+                                        "DELETE /v0/webhooks/w1 HTTP",
+                                        "POST /v0/inboxes/i%40x/messages/%3Cm%40x%3E/forward HTTP"};
     static const char *const types[] = {"message.received", "message.sent", NULL};
     setup_t setup = set_up(answers, 0);
-    agentmail_result_t results[5];
+    agentmail_result_t results[6];
     agentmail_send(setup.client, "i@x", "k", "{}", 2, &results[0]);
     agentmail_get_message(setup.client, "i@x", "<m@x>", &results[1]);
     agentmail_webhook_create(setup.client, "https://h/\"", types, "dev", &results[2]);
     agentmail_webhook_list(setup.client, &results[3]);
     agentmail_webhook_delete(setup.client, "w1", &results[4]);
-    for (size_t i = 0; i < 5; i++) {
+    agentmail_forward(setup.client, "i@x", "<m@x>", "k", "{}", 2, &results[5]);
+    for (size_t i = 0; i < 6; i++) {
         if (results[i].verdict != AGENTMAIL_DONE) {
             fail_msg("%s", results[i].text);
         }
@@ -258,6 +268,8 @@ static void test_raw_is_fetched_without_the_key_and_cut(void **state)
     tear_down(&setup);
 }
 
+static const agentmail_bounds_t FOUR_BYTES = {.limit = 4};
+
 static void test_an_attachment_over_the_limit_is_refused(void **state)
 {
     (void)state;
@@ -270,16 +282,67 @@ static void test_an_attachment_over_the_limit_is_refused(void **state)
     setup_t setup = set_up(answers, 0);
     agentmail_result_t result;
     mailbus_buf_t out = MAILBUS_BUF_INIT;
-    agentmail_get_attachment(setup.client, "i@x", "<m@x>", "a1", 4, &out, &result);
+    agentmail_get_attachment(setup.client, "i@x", "<m@x>", "a1", &FOUR_BYTES, &out, &result);
     assert_int_equal(result.verdict, AGENTMAIL_REJECT);
+    assert_true(result.too_long);
     assert_int_equal(out.size, 0);
     agentmail_result_free(&result);
-    agentmail_get_attachment(setup.client, "i@x", "<m@x>", "a1", 4, &out, &result);
+    agentmail_get_attachment(setup.client, "i@x", "<m@x>", "a1", &FOUR_BYTES, &out, &result);
     assert_int_equal(result.verdict, AGENTMAIL_DONE);
     assert_string_equal(out.data, "1234");
     agentmail_result_free(&result);
     mailbus_buf_free(&out);
     tear_down(&setup);
+}
+
+/* Neither is waited for: the first is not asked for, the second not read. */
+static void test_an_attachment_that_is_announced_as_too_long_is_not_read(void **state)
+{
+    (void)state;
+    const peer_answer_t answers[] = {
+        {JSON("200 OK", "{\"message_id\":\"m\",\"size\":5,\"download_url\":\"http://%s/a\"}"),
+         PEER_CLOSE},
+        {RAW_AT("http://%s/a"), PEER_CLOSE},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", PEER_HANG},
+        {NULL, PEER_CLOSE}};
+    setup_t setup = set_up(answers, 0);
+    agentmail_result_t result;
+    mailbus_buf_t out = MAILBUS_BUF_INIT;
+    for (size_t i = 0; i < 2; i++) {
+        agentmail_get_attachment(setup.client, "i@x", "<m@x>", "a1", &FOUR_BYTES, &out, &result);
+        assert_int_equal(result.verdict, AGENTMAIL_REJECT);
+        assert_true(result.too_long);
+        assert_has(result.text, "more than 4 bytes");
+        agentmail_result_free(&result);
+    }
+    assert_int_equal(peer_count(setup.peer), 3);
+    mailbus_buf_free(&out);
+    tear_down(&setup);
+}
+
+static void test_a_download_that_trickles_or_takes_too_long_is_given_up(void **state)
+{
+    (void)state;
+    static const agentmail_bounds_t bounds[] = {
+        {.limit = 1000, .least_rate = 1000}, /* for stall_s = 1 s */
+        {.limit = 1000, .timeout_ms = 300},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        const peer_answer_t answers[] = {
+            {RAW_AT("http://%s/a"), PEER_CLOSE},
+            {"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc", PEER_TRICKLE},
+            {NULL, PEER_CLOSE}};
+        setup_t setup = set_up_with(answers, 20000, 1);
+        agentmail_result_t result;
+        mailbus_buf_t out = MAILBUS_BUF_INIT;
+        agentmail_get_attachment(setup.client, "i@x", "<m@x>", "a1", &bounds[i], &out, &result);
+        assert_int_equal(result.verdict, AGENTMAIL_RETRY);
+        assert_false(result.too_long);
+        assert_int_equal(out.size, 0);
+        agentmail_result_free(&result);
+        mailbus_buf_free(&out);
+        tear_down(&setup);
+    }
 }
 
 static void check_download(const char *answer, agentmail_verdict_t verdict, size_t connections)
@@ -314,6 +377,12 @@ static void test_downloads_go_nowhere_else(void **state)
     check_download(RAW_AT("https://10.0.0.1/a"), AGENTMAIL_REJECT, 1);
     check_download(RAW_AT("https://169.254.169.254/latest"), AGENTMAIL_REJECT, 1);
     check_download(RAW_AT("https://[fe80::1]/a"), AGENTMAIL_REJECT, 1);
+    check_download(RAW_AT("https://127.0.0.1/a"), AGENTMAIL_REJECT, 1);
+    check_download(RAW_AT("https://%s/a"), AGENTMAIL_REJECT, 1);
+    check_download(RAW_AT("http://127.0.0.1:1/a"), AGENTMAIL_REJECT, 1); /* not the stand-in */
+    check_download(RAW_AT("http://localhost/a"), AGENTMAIL_REJECT, 1);
+    /* a name like others, that leads to this machine once it is resolved (RFC 6761 §6.3) */
+    check_download(RAW_AT("https://files.localhost/a"), AGENTMAIL_REJECT, 1);
     check_download(RAW_AT(""), AGENTMAIL_REJECT, 1);
     check_download(JSON("200 OK", "{\"message_id\":\"<m@x>\"}"), AGENTMAIL_RETRY, 1);
     check_download(JSON("404 No", "{\"name\":\"N\",\"message\":\"gone\"}"), AGENTMAIL_REJECT, 1);
@@ -381,6 +450,8 @@ int main(void)
         cmocka_unit_test(test_bad_ids_and_keys_send_nothing),
         cmocka_unit_test(test_raw_is_fetched_without_the_key_and_cut),
         cmocka_unit_test(test_an_attachment_over_the_limit_is_refused),
+        cmocka_unit_test(test_an_attachment_that_is_announced_as_too_long_is_not_read),
+        cmocka_unit_test(test_a_download_that_trickles_or_takes_too_long_is_given_up),
         cmocka_unit_test(test_downloads_go_nowhere_else),
         cmocka_unit_test(test_the_key_never_goes_in_clear),
     };

@@ -169,6 +169,29 @@ static void test_a_url_has_a_limit(void **state)
     free(url);
 }
 
+static void test_an_origin_is_scheme_host_and_port(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url;
+        bool same;
+    } rows[] = {
+        {"https://api.example.com/v0", true},
+        {"HTTPS://API.example.com:443/x?y", true},
+        {"http://api.example.com/v0", false},
+        {"https://api.example.com:444/v0", false},
+        {"https://api.example.com.evil/v0", false},
+        {"https://example.com/v0", false},
+        {"api", false},
+        {"", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (agentmail_url_same_origin(rows[i].url, "https://api.example.com/") != rows[i].same) {
+            fail_msg("%s", rows[i].url);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +201,7 @@ int main(void)
         cmocka_unit_test(test_loopback),
         cmocka_unit_test(test_urls),
         cmocka_unit_test(test_a_url_has_a_limit),
+        cmocka_unit_test(test_an_origin_is_scheme_host_and_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -176,6 +176,29 @@ static void test_what_is_no_message_is_refused(void **state)
     }
 }
 
+/* The event of an oversize mail has neither text nor html; the API's object has. */
+static void test_the_text_of_an_oversize_mail_is_taken_from_the_api(void **state)
+{
+    (void)state;
+    agentmail_message_t *message = read_or_fail("{\"message\":{" IDS ",\"subject\":\"s\"}}");
+    assert_true(message->body_absent);
+    agentmail_message_t *empty = read_or_fail("{\"message\":{" IDS ",\"text\":\"\"}}");
+    assert_false(empty->body_absent);
+    agentmail_message_free(&empty);
+    agentmail_message_t *null = read_or_fail("{\"message\":{" IDS ",\"text\":null}}");
+    assert_true(null->body_absent);
+    agentmail_message_free(&null);
+    cJSON *answer = cJSON_Parse("{" IDS ",\"subject\":\"other\",\"text\":\"long\",\"html\":null}");
+    agentmail_message_take_body(message, answer);
+    assert_string_equal(message->text, "long");
+    assert_null(message->html);
+    assert_string_equal(message->subject, "s");
+    assert_false(message->body_absent);
+    cJSON_Delete(answer);
+    assert_string_equal(message->text, "long");
+    agentmail_message_free(&message);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +209,7 @@ int main(void)
         cmocka_unit_test(test_wrong_types_are_as_good_as_absent),
         cmocka_unit_test(test_null_headers_are_absent_and_empty_ones_are_there),
         cmocka_unit_test(test_what_is_no_message_is_refused),
+        cmocka_unit_test(test_the_text_of_an_oversize_mail_is_taken_from_the_api),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,6 +74,36 @@ static void test_cut_never_splits_a_character(void **state)
     check_line("ab cd", 5, 4, "ab c");
 }
 
+static void check_block(const char *text, size_t size, size_t max, const char *expected, bool cut)
+{
+    mailbus_buf_t out = MAILBUS_BUF_INIT;
+    mailbus_buf_text(&out, "> ");
+    assert_int_equal(agentmail_text_block(text, size, max, &out), cut);
+    assert_string_equal(out.data + 2, expected);
+    assert_int_equal(out.size, strlen(expected) + 2);
+    mailbus_buf_free(&out);
+}
+
+static void test_a_block_keeps_its_lines_and_nothing_that_acts(void **state)
+{
+    (void)state;
+    check_block("a\r\nb\rc\n\n\td \r\n", 13, 0, "a\nb\nc\n\n\td", false);
+    check_block("a\0\x1b[31mb\x7f\xE2\x80\xAE", 12, 0, "a[31mb", false);
+    check_block("a\xFF"
+                "b\xC3",
+                4, 0,
+                "a\xEF\xBF\xBD"
+                "b\xEF\xBF\xBD",
+                false);
+    check_block("", 0, 0, "", false);
+    check_block(" \r\n ", 4, 0, "", false);
+    check_block("ab\xC3\xA9"
+                "cd",
+                6, 3, "ab", true);
+    check_block("abc", 3, 3, "abc", false);
+    check_block("ab cd", 5, 3, "ab", true);
+}
+
 static void test_comparisons_ignore_ascii_case_only(void **state)
 {
     (void)state;
@@ -96,6 +126,7 @@ int main(void)
         cmocka_unit_test(test_other_writing_goes_through),
         cmocka_unit_test(test_what_is_not_utf8_is_replaced),
         cmocka_unit_test(test_cut_never_splits_a_character),
+        cmocka_unit_test(test_a_block_keeps_its_lines_and_nothing_that_acts),
         cmocka_unit_test(test_comparisons_ignore_ascii_case_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -331,6 +331,21 @@ static void test_addresses(void **state)
     }
 }
 
+/* A name that lets others in must not depend on what a resolver says (RFC 6761 §6.3). */
+static void test_localhost_is_loopback_without_a_resolver(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"localhost:0", "LocalHost:0"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        int fd = -1;
+        char text[300];
+        assert_int_equal(mb_tcp_listen(names[i], 1, &fd, NULL), MAILBUS_OK);
+        mb_tcp_address(fd, text, sizeof text);
+        assert_memory_equal(text, "127.0.0.1:", 10);
+        close(fd);
+    }
+}
+
 static void test_loopback_is_recognised_by_number_not_by_look(void **state)
 {
     (void)state;
@@ -386,6 +401,7 @@ int main(void)
         TEST(test_stop_with_open_connections),
         TEST(test_taken_address_is_told),
         cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_localhost_is_loopback_without_a_resolver),
         cmocka_unit_test(test_loopback_is_recognised_by_number_not_by_look),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

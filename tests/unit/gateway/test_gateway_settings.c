@@ -73,19 +73,16 @@ static void test_a_secret_is_all_that_must_be_set(void **state)
     assert_int_equal(http.tolerance_s, 300);
     assert_int_equal(http.rate, 2000);
     assert_int_equal(http.auth_failures, 60);
-    journal_options_t journal;
-    gateway_journal_options(settings, &journal);
-    assert_string_equal(journal.path, "mailbus-data/journal.db");
-    assert_true(journal.keep_bodies_ms == INT64_C(30) * 86400000);
-    assert_true(journal.keep_ids_ms == INT64_C(35) * 86400000);
-    publisher_options_t publisher;
-    gateway_publisher_options(settings, NULL, &publisher);
-    assert_string_equal(publisher.endpoint, "tcp://127.0.0.1:5556");
-    assert_int_equal(publisher.heads_interval_ms, 1000);
-    assert_false(publisher.open);
-    replay_options_t replay;
-    gateway_replay_options(settings, NULL, &replay);
-    assert_string_equal(replay.endpoint, "tcp://127.0.0.1:5557");
+    gateway_bus_options_t bus;
+    gateway_bus_options(settings, &bus);
+    assert_string_equal(bus.journal.path, "mailbus-data/journal.db");
+    assert_true(bus.journal.keep_bodies_ms == INT64_C(30) * 86400000);
+    assert_true(bus.journal.keep_ids_ms == INT64_C(35) * 86400000);
+    assert_string_equal(bus.publisher.endpoint, "tcp://127.0.0.1:5556");
+    assert_int_equal(bus.publisher.heads_interval_ms, 1000);
+    assert_false(bus.publisher.open);
+    assert_string_equal(bus.replay.endpoint, "tcp://127.0.0.1:5557");
+    assert_string_equal(bus.curve_dir, "");
     mb_settings_destroy(&settings);
 }
 
@@ -154,9 +151,10 @@ static void test_open_in_so_many_words_lets_the_bus_be_open(void **state)
     mb_settings_t *settings;
     mailbus_error_t error;
     assert_int_equal(read_with(SECRET, pairs, &settings, &error), MAILBUS_OK);
-    publisher_options_t publisher;
-    gateway_publisher_options(settings, NULL, &publisher);
-    assert_true(publisher.open);
+    gateway_bus_options_t bus;
+    gateway_bus_options(settings, &bus);
+    assert_true(bus.publisher.open);
+    assert_true(bus.replay.open);
     mb_settings_destroy(&settings);
 }
 

@@ -1,163 +1,9 @@
 /* Every frame of proto/vectors, made by a program that shares no code with the codec. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "vectors.h"
+
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "encoding.h"
-#include "mailbus/json.h"
 #include "mailbus/replay.h"
-
-enum { FRAMES_MAX = 8 };
-
-/* The frames of one vector, decoded from base64, each in a block of its own size so that
- * AddressSanitizer sees a byte read too many. */
-typedef struct {
-    mailbus_buf_t frame[FRAMES_MAX];
-    size_t count;
-} frames_t;
-
-static cJSON *read_file(const char *name)
-{
-    char path[128];
-    snprintf(path, sizeof path, "proto/vectors/%s.json", name);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    mailbus_buf_t text = MAILBUS_BUF_INIT;
-    char block[65536];
-    size_t size;
-    while ((size = fread(block, 1, sizeof block, file)) > 0) {
-        mailbus_buf_append(&text, block, size);
-    }
-    fclose(file);
-    cJSON *tree = NULL;
-    mailbus_error_t error;
-    if (mailbus_json_parse(text.data, text.size, &tree, &error) != MAILBUS_OK) {
-        fail_msg("%s: %s", path, error.text);
-    }
-    mailbus_buf_free(&text);
-    return tree;
-}
-
-/* Memory ends where the frame ends. */
-static void decode_frame(const char *base64, mailbus_buf_t *frame)
-{
-    const size_t room = strlen(base64) + 1;
-    uint8_t *bytes = malloc(room);
-    assert_non_null(bytes);
-    *frame = (mailbus_buf_t)MAILBUS_BUF_INIT;
-    assert_int_equal(mb_base64_decode(base64, room - 1, bytes, room, &frame->size), MAILBUS_OK);
-    frame->data = malloc(frame->size);
-    assert_true(frame->data != NULL || frame->size == 0);
-    if (frame->size > 0) {
-        memcpy(frame->data, bytes, frame->size);
-    }
-    free(bytes);
-}
-
-static void read_frames(const cJSON *vector, frames_t *frames)
-{
-    const cJSON *item = NULL;
-    *frames = (frames_t){.count = 0};
-    cJSON_ArrayForEach(item, mailbus_json_item(vector, "frames"))
-    {
-        assert_true(frames->count < FRAMES_MAX);
-        decode_frame(item->valuestring, &frames->frame[frames->count++]);
-    }
-}
-
-static void free_frames(frames_t *frames)
-{
-    for (size_t i = 0; i < frames->count; i++) {
-        free(frames->frame[i].data);
-    }
-}
-
-static bool is_canonical(const cJSON *vector)
-{
-    return cJSON_IsTrue(mailbus_json_item(vector, "canonical"));
-}
-
-static const char *name_of(const cJSON *vector)
-{
-    return mailbus_json_string(vector, "name");
-}
-
-static void assert_text(const char *found, const cJSON *expect, const char *key)
-{
-    const char *wanted = mailbus_json_string(expect, key);
-    if (wanted == NULL) {
-        assert_null(found);
-    } else {
-        assert_non_null(found);
-        assert_string_equal(found, wanted);
-    }
-}
-
-static void assert_number(uint64_t found, const cJSON *expect, const char *key)
-{
-    uint64_t wanted = 0;
-    const char *text = mailbus_json_string(expect, key);
-    assert_non_null(text);
-    assert_int_equal(mailbus_sequence_parse(text, &wanted), MAILBUS_OK);
-    assert_true(found == wanted);
-}
-
-static void assert_bytes(const mailbus_buf_t *found, const mailbus_buf_t *wanted)
-{
-    assert_int_equal(found->size, wanted->size);
-    assert_memory_equal(found->data, wanted->data, wanted->size);
-}
-
-typedef mailbus_code_t decode_fn(const frames_t *frames, void **ret_thing, mailbus_error_t *error);
-typedef void check_fn(const cJSON *vector, const frames_t *frames, void *thing);
-
-/* Every valid vector decodes and is handed to `check`, which frees it; every invalid one is
- * refused with a printable text, and nothing comes back. */
-static void run_file(const char *name, decode_fn *decode, check_fn *check, size_t at_least)
-{
-    cJSON *file = read_file(name);
-    size_t count = 0;
-    const cJSON *vector = NULL;
-    frames_t frames;
-    mailbus_error_t error;
-    cJSON_ArrayForEach(vector, mailbus_json_item(file, "valid"))
-    {
-        void *thing = NULL;
-        read_frames(vector, &frames);
-        if (decode(&frames, &thing, &error) != MAILBUS_OK) {
-            fail_msg("%s, valid, \"%s\": %s", name, name_of(vector), error.text);
-        }
-        check(vector, &frames, thing);
-        free_frames(&frames);
-        count++;
-    }
-    cJSON_ArrayForEach(vector, mailbus_json_item(file, "invalid"))
-    {
-        void *thing = &count;
-        read_frames(vector, &frames);
-        error = (mailbus_error_t){.code = MAILBUS_OK};
-        mailbus_code_t code = decode(&frames, &thing, &error);
-        if (code != MAILBUS_EINVAL && code != MAILBUS_ETOOBIG) {
-            fail_msg("%s, invalid, \"%s\" was taken (%d)", name, name_of(vector), code);
-        }
-        assert_ptr_equal(thing, &count);
-        assert_int_equal(error.code, code);
-        assert_true(error.text[0] != '\0');
-        for (const char *c = error.text; *c != '\0'; c++) {
-            assert_in_range(*c, ' ', '~');
-        }
-        free_frames(&frames);
-        count++;
-    }
-    assert_true(count >= at_least);
-    cJSON_Delete(file);
-}
 
 /* ---- events ------------------------------------------------------------------------------- */
 
@@ -177,18 +23,18 @@ static mailbus_code_t decode_event(const frames_t *frames, void **ret_thing, mai
 
 static void assert_event(const cJSON *expect, const mailbus_event_t *event)
 {
-    assert_text(event->topic, expect, "topic");
-    assert_text(event->id, expect, "id");
-    assert_text(event->source, expect, "source");
-    assert_text(event->subject, expect, "subject");
-    assert_text(event->time, expect, "time");
-    assert_text(event->stream, expect, "stream");
-    assert_text(event->webhook_id, expect, "webhook_id");
-    assert_text(event->recorded_time, expect, "recorded_time");
-    assert_number(event->sequence, expect, "sequence");
-    assert_number(event->previous, expect, "previous");
+    vectors_assert_text(event->topic, expect, "topic");
+    vectors_assert_text(event->id, expect, "id");
+    vectors_assert_text(event->source, expect, "source");
+    vectors_assert_text(event->subject, expect, "subject");
+    vectors_assert_text(event->time, expect, "time");
+    vectors_assert_text(event->stream, expect, "stream");
+    vectors_assert_text(event->webhook_id, expect, "webhook_id");
+    vectors_assert_text(event->recorded_time, expect, "recorded_time");
+    vectors_assert_number(event->sequence, expect, "sequence");
+    vectors_assert_number(event->previous, expect, "previous");
     mailbus_buf_t body;
-    decode_frame(mailbus_json_string(expect, "body"), &body);
+    vectors_decode_frame(mailbus_json_string(expect, "body"), &body);
     assert_int_equal(event->body_size, body.size);
     assert_memory_equal(event->body, body.data, body.size);
     free(body.data);
@@ -201,8 +47,8 @@ static void check_event(const cJSON *vector, const frames_t *frames, void *thing
     mailbus_buf_t header = MAILBUS_BUF_INIT;
     /* Encoding what was decoded gives the gateway's one form, whatever form came in. */
     assert_int_equal(mailbus_header_encode(event, &header, NULL), MAILBUS_OK);
-    if (is_canonical(vector)) {
-        assert_bytes(&header, &frames->frame[1]);
+    if (vectors_canonical(vector)) {
+        vectors_assert_bytes(&header, &frames->frame[1]);
     }
     mailbus_event_t *again = NULL;
     assert_int_equal(mailbus_event_decode(event->topic, strlen(event->topic), header.data,
@@ -217,7 +63,7 @@ static void check_event(const cJSON *vector, const frames_t *frames, void *thing
 static void test_events_are_read_as_the_vectors_say(void **state)
 {
     (void)state;
-    run_file("events", decode_event, check_event, 100);
+    vectors_run_file("events", decode_event, check_event, 100);
 }
 
 /* ---- heads -------------------------------------------------------------------------------- */
@@ -239,7 +85,7 @@ static void assert_heads(const mailbus_heads_t *heads, const cJSON *topics)
     cJSON_ArrayForEach(item, topics)
     {
         assert_string_equal(heads->topics[count].topic, item->string);
-        assert_number(heads->topics[count].sequence, topics, item->string);
+        vectors_assert_number(heads->topics[count].sequence, topics, item->string);
         assert_true(mailbus_heads_find(heads, item->string) == heads->topics[count].sequence);
         count++;
     }
@@ -251,15 +97,15 @@ static void check_heads(const cJSON *vector, const frames_t *frames, void *thing
 {
     mailbus_heads_t *heads = thing;
     const cJSON *expect = mailbus_json_item(vector, "expect");
-    assert_text(heads->stream, expect, "stream");
-    assert_number(heads->sequence, expect, "sequence");
+    vectors_assert_text(heads->stream, expect, "stream");
+    vectors_assert_number(heads->sequence, expect, "sequence");
     assert_heads(heads, mailbus_json_item(expect, "heads"));
     mailbus_buf_t header = MAILBUS_BUF_INIT;
     mailbus_buf_t body = MAILBUS_BUF_INIT;
     assert_int_equal(mailbus_heads_encode(heads, &header, &body, NULL), MAILBUS_OK);
-    if (is_canonical(vector)) {
-        assert_bytes(&header, &frames->frame[1]);
-        assert_bytes(&body, &frames->frame[2]);
+    if (vectors_canonical(vector)) {
+        vectors_assert_bytes(&header, &frames->frame[1]);
+        vectors_assert_bytes(&body, &frames->frame[2]);
     }
     mailbus_buf_free(&header);
     mailbus_buf_free(&body);
@@ -269,7 +115,7 @@ static void check_heads(const cJSON *vector, const frames_t *frames, void *thing
 static void test_heads_are_read_as_the_vectors_say(void **state)
 {
     (void)state;
-    run_file("heads", decode_heads, check_heads, 25);
+    vectors_run_file("heads", decode_heads, check_heads, 25);
 }
 
 /* ---- requests ----------------------------------------------------------------------------- */
@@ -297,13 +143,13 @@ static void assert_names(char *const *names, size_t count, const cJSON *expect, 
 
 static void assert_fetch(const cJSON *expect, const mailbus_fetch_t *fetch)
 {
-    assert_text(mailbus_replay_verb(fetch->kind), expect, "kind");
-    assert_text(fetch->request, expect, "request");
+    vectors_assert_text(mailbus_replay_verb(fetch->kind), expect, "kind");
+    vectors_assert_text(fetch->request, expect, "request");
     if (fetch->kind != MAILBUS_REPLAY_FETCH) {
         return;
     }
-    assert_text(fetch->stream, expect, "stream");
-    assert_number(fetch->from, expect, "from");
+    vectors_assert_text(fetch->stream, expect, "stream");
+    vectors_assert_number(fetch->from, expect, "from");
     assert_names(fetch->topics, fetch->topic_count, expect, "topics");
     assert_names(fetch->prefixes, fetch->prefix_count, expect, "prefixes");
     assert_int_equal(fetch->limit, (int)mailbus_json_item(expect, "limit")->valuedouble);
@@ -336,7 +182,7 @@ static void check_request(const cJSON *vector, const frames_t *frames, void *thi
 static void test_requests_are_read_as_the_vectors_say(void **state)
 {
     (void)state;
-    run_file("requests", decode_request, check_request, 70);
+    vectors_run_file("requests", decode_request, check_request, 70);
 }
 
 /* ---- answers ------------------------------------------------------------------------------ */
@@ -360,18 +206,18 @@ static mailbus_code_t decode_answer(const frames_t *frames, void **ret_thing,
 
 static void assert_answer(const cJSON *expect, const mailbus_answer_t *answer)
 {
-    assert_text(mailbus_replay_verb(answer->kind), expect, "kind");
-    assert_text(answer->request, expect, "request");
+    vectors_assert_text(mailbus_replay_verb(answer->kind), expect, "kind");
+    vectors_assert_text(answer->request, expect, "request");
     if (answer->kind == MAILBUS_REPLAY_ERROR) {
         assert_int_equal(answer->code, (int)mailbus_json_item(expect, "code")->valuedouble);
-        assert_text(answer->message, expect, "message");
+        vectors_assert_text(answer->message, expect, "message");
         return;
     }
-    assert_number(answer->oldest, expect, "oldest");
+    vectors_assert_number(answer->oldest, expect, "oldest");
     if (answer->kind == MAILBUS_REPLAY_END) {
-        assert_number(answer->next, expect, "next");
-        assert_text(answer->heads->stream, expect, "stream");
-        assert_number(answer->heads->sequence, expect, "head");
+        vectors_assert_number(answer->next, expect, "next");
+        vectors_assert_text(answer->heads->stream, expect, "stream");
+        vectors_assert_number(answer->heads->sequence, expect, "head");
         assert_heads(answer->heads, mailbus_json_item(expect, "heads"));
     }
 }
@@ -389,8 +235,8 @@ static void check_answer(const cJSON *vector, const frames_t *frames, void *thin
     assert_answer(expect, answer);
     mailbus_buf_t json = MAILBUS_BUF_INIT;
     assert_int_equal(mailbus_answer_encode(answer, &json, NULL), MAILBUS_OK);
-    if (is_canonical(vector)) {
-        assert_bytes(&json, &frames->frame[1]);
+    if (vectors_canonical(vector)) {
+        vectors_assert_bytes(&json, &frames->frame[1]);
     }
     mailbus_buf_free(&json);
     mailbus_answer_free(&answer);
@@ -399,7 +245,7 @@ static void check_answer(const cJSON *vector, const frames_t *frames, void *thin
 static void test_answers_are_read_as_the_vectors_say(void **state)
 {
     (void)state;
-    run_file("answers", decode_answer, check_answer, 40);
+    vectors_run_file("answers", decode_answer, check_answer, 40);
 }
 
 int main(void)

@@ -65,12 +65,20 @@ typedef struct {
 } mailbus_setting_t;
 
 /* Something that a person asks of the subscriber's own tables: `mailbus bounces list` and the like.
- * It reaches a running program through its admin listener, and the file of a stopped one directly,
- * so it knows nothing but the database. In a transaction of the runtime's, which commits where it
- * returns OK. `request` is a JSON object; append one to `answer`. Errors: EINVAL (what was asked is
- * wrong: the text says what would be right), ENOTFOUND, others as they come. Lists answer
- * {"rows":[{…}],"next":…}: `next` is what the next request gives as "after", null at the end; at
- * most "limit" rows. */
+ * It reaches a running program as POST /command/<name> on its admin listener, under the rules of
+ * admin.access, and the file of a stopped one directly. So it knows nothing but the database: what
+ * a handler keeps in memory must be looked up there again. In a transaction of the runtime's, which
+ * commits where it returns OK and is rolled back otherwise; neither BEGIN, COMMIT nor ROLLBACK.
+ *
+ * `request` is a JSON object of at most 4 MiB, NUL-terminated at `size`; append one to `answer`, at
+ * most 32 MiB. `now_ms`: since 1970. Errors: EINVAL (what was asked is wrong: the text says what
+ * would be right), ENOTFOUND, EEXIST, others as they come; the text is for the person who asks.
+ * Lists answer {"rows":[{…}],"next":…}: `next` is what the next request gives as "after", null at
+ * the end; at most "limit" rows.
+ *
+ * While it runs nobody else has the store: workers wait in mailbus_task_store, intake waits, and so
+ * do the admin listener's other pages. Tens of milliseconds hurt nobody; whoever has more to do
+ * (an import, a long list) asks again and again, and the others get their turn in between. */
 typedef struct {
     const char *name; /* [a-z-]+ */
     mailbus_code_t (*run)(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
@@ -100,6 +108,12 @@ typedef struct {
      * NULL. */
     const char *topics_key;
     const mailbus_command_t *commands; /* ends with a NULL name; may be NULL */
+    /* The program has --rebuild: everything that the gateway keeps is handled once more, into the
+     * empty tables of a new file, which then takes the old one's place (mailbus_rebuilding is true
+     * meanwhile). Just before that, after `stop`, this copies from `old` what the journal can't
+     * give: what people did, and what it no longer keeps. In a transaction on `db` that commits
+     * where it returns OK; `old` is for reading. NULL: there is no --rebuild. */
+    mailbus_code_t (*carry)(sqlite3 *db, sqlite3 *old, int64_t now_ms, mailbus_error_t *error);
 } mailbus_subscriber_t;
 
 /* The whole program: settings, signals, bus, inbox, workers. Returns the exit status: 0 after
@@ -139,6 +153,22 @@ MAILBUS_EXPORT sqlite3 *mailbus_task_store(mailbus_task_t *task);
 MAILBUS_EXPORT MAILBUS_MUST_USE mailbus_code_t mailbus_task_commit(mailbus_task_t *task);
 /* The running program of a task. */
 MAILBUS_EXPORT mailbus_runtime_t *mailbus_task_runtime(mailbus_task_t *task);
+/* The program's own database outside of any event: run `fn` in a transaction that commits where it
+ * returns OK. For start, reload, and threads of the subscriber's own; never from a handler between
+ * mailbus_task_store and its end. What mailbus_task_store says about `db` holds here as well. */
+MAILBUS_EXPORT MAILBUS_MUST_USE mailbus_code_t
+mailbus_with_store(mailbus_runtime_t *runtime,
+                   mailbus_code_t (*fn)(sqlite3 *db, void *arg, mailbus_error_t *error), void *arg,
+                   mailbus_error_t *error);
+/* True in a program that was started with --rebuild: serve nobody, the tables are half of the
+ * truth.
+ */
+MAILBUS_EXPORT bool mailbus_rebuilding(const mailbus_runtime_t *runtime);
+/* True once everything that the gateway had when this program met it was handled, or tried at
+ * least; from then on always. Before that, what its tables say may be out of date by as long as it
+ * was away: whoever is asked "may I?" does not say yes. Any thread; not between mailbus_task_store
+ * and its end. */
+MAILBUS_EXPORT bool mailbus_caught_up(mailbus_runtime_t *runtime);
 /* True once the program is stopping: a long handler then returns RETRY soon. */
 MAILBUS_EXPORT bool mailbus_task_stopping(const mailbus_task_t *task);
 
@@ -162,5 +192,8 @@ MAILBUS_EXPORT void mailbus_runtime_log(mailbus_runtime_t *runtime, const char *
  */
 MAILBUS_EXPORT void mailbus_count(mailbus_runtime_t *runtime, const char *what, const char *labels,
                                   const char *help, uint64_t n);
+/* Set the gauge mailbus_<name>_<what>{labels}; the same rules as for mailbus_count. */
+MAILBUS_EXPORT void mailbus_gauge(mailbus_runtime_t *runtime, const char *what, const char *labels,
+                                  const char *help, int64_t value);
 
 #endif

@@ -1,0 +1,17 @@
+/* The bounce rates as gauges, and a log line where an inbox gets worse or better. One thread of its
+ * own, with a reading connection of its own. */
+#ifndef BOUNCES_WATCH_H
+#define BOUNCES_WATCH_H
+
+#include "config.h"
+
+typedef struct watch watch_t;
+
+/* `hold` gives a configuration to release, from the watch's thread. */
+typedef config_t *(watch_config_fn)(void *arg);
+
+MAILBUS_MUST_USE mailbus_code_t watch_new(mailbus_runtime_t *runtime, watch_config_fn *hold,
+                                          void *arg, watch_t **ret_self, mailbus_error_t *error);
+void watch_destroy(watch_t **self_p); /* takes NULL */
+
+#endif
