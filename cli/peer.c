@@ -7,6 +7,8 @@
 
 #include "clock.h"
 
+enum { STOPPED_MS = 500 }; /* so late nobody wakes who was not stopped, or as good as */
+
 struct peer {
     void *socket;
     mb_monitor_t *monitor;
@@ -142,6 +144,10 @@ mailbus_code_t peer_wait(peer_t *self, short events, int signal_fd, int wait_ms,
         items[0].events = (events & ZMQ_POLLOUT) != 0 && !self->shaken ? 0 : events;
         if (zmq_poll(items, 3, left > 0 ? (long)left : 0) < 0 && zmq_errno() != EINTR) {
             return mb_socket_fail(error, "can't wait");
+        }
+        if (mb_clock_monotonic_ms() - end > STOPPED_MS && left > 0) {
+            end = mb_clock_monotonic_ms() + wait_ms; /* we were stopped (Ctrl-Z), not the gateway */
+            left = wait_ms;
         }
         if ((items[2].revents & ZMQ_POLLIN) != 0) {
             return mailbus_fail(error, MAILBUS_ESTOPPED, "stopped");

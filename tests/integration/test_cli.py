@@ -420,6 +420,9 @@ def test_stopped_tail_costs_nothing_and_goes_on(gateway):
         tail.wait_ids(10)
         tail.signal(signal.SIGSTOP)
         ids += post(gateway, *range(10, 3000))
+        # Longer than it waits for a gateway (cli.timeout, 3 s): the time in which it was stopped does not count.
+        heads = gateway.metric("mailbus_bus_heads_total")
+        mt.wait_for(lambda: gateway.metric("mailbus_bus_heads_total") >= heads + 4, "four seconds of heads")
         tail.signal(signal.SIGCONT)
         assert tail.wait_ids(3000) == ids
         tail.stop()
