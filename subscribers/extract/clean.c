@@ -99,38 +99,59 @@ static void filter(const char *data, size_t size, mailbus_buf_t *out)
 }
 
 /* The largest size up to `max` that cuts no character in two. */
-static size_t cut(const utf8proc_uint8_t *text, size_t size, size_t max)
+static size_t cut(const char *text, size_t size, size_t max)
 {
     if (size <= max) {
         return size;
     }
-    while (max > 0 && (text[max] & 0xC0) == 0x80) {
+    while (max > 0 && ((unsigned char)text[max] & 0xC0) == 0x80) {
         max--;
     }
     return max;
+}
+
+/* Append one line, its end included, in NFC. What ends a line combines with nothing, so that lines
+ * can be composed one by one. */
+static mailbus_code_t compose(const char *line, size_t size, mailbus_buf_t *out,
+                              mailbus_error_t *error)
+{
+    utf8proc_uint8_t *composed = NULL;
+    utf8proc_ssize_t length = utf8proc_map((const utf8proc_uint8_t *)line, (utf8proc_ssize_t)size,
+                                           &composed, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    if (length < 0) {
+        return mailbus_fail(error, MAILBUS_ENOMEM, "%s", utf8proc_errmsg(length));
+    }
+    mailbus_buf_append(out, composed, (size_t)length);
+    free(composed);
+    return out->failed ? mailbus_fail(error, MAILBUS_ENOMEM, "out of memory") : MAILBUS_OK;
 }
 
 mailbus_code_t clean_text(const char *data, size_t size, size_t max, mailbus_buf_t *out,
                           bool *ret_cut, mailbus_error_t *error)
 {
     mailbus_buf_t filtered = MAILBUS_BUF_INIT;
-    utf8proc_uint8_t *composed = NULL;
+    size_t before = out->size;
     filter(data, size, &filtered);
-    utf8proc_ssize_t length = UTF8PROC_ERROR_NOMEM;
-    if (!filtered.failed) {
-        length =
-            utf8proc_map((const utf8proc_uint8_t *)filtered.data, (utf8proc_ssize_t)filtered.size,
-                         &composed, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    mailbus_code_t code =
+        filtered.failed ? mailbus_fail(error, MAILBUS_ENOMEM, "out of memory") : MAILBUS_OK;
+    for (size_t at = 0; code == MAILBUS_OK && at < filtered.size && out->size - before <= max;) {
+        const char *line = filtered.data + at;
+        const char *end = memchr(line, '\n', filtered.size - at);
+        size_t length = end != NULL ? (size_t)(end - line) + 1 : filtered.size - at;
+        code = compose(line, length, out, error);
+        at += length;
     }
     mailbus_buf_free(&filtered);
-    if (length < 0) {
-        return mailbus_fail(error, MAILBUS_ENOMEM, "%s", utf8proc_errmsg(length));
+    if (code != MAILBUS_OK) {
+        return code;
     }
-    size_t keep = cut(composed, (size_t)length, max);
-    mailbus_buf_append(out, composed, keep);
-    *ret_cut = keep < (size_t)length;
-    free(composed);
-    return out->failed ? mailbus_fail(error, MAILBUS_ENOMEM, "out of memory") : MAILBUS_OK;
+    size_t total = out->size - before;
+    *ret_cut = total > max;
+    if (*ret_cut) {
+        out->size = before + cut(out->data + before, total, max);
+        out->data[out->size] = '\0';
+    }
+    return MAILBUS_OK;
 }
 
 void clean_line(const char *data, size_t data_size, char *text, size_t size)

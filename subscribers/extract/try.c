@@ -59,7 +59,8 @@ static void print(const char *path, const extraction_t *extraction, size_t size)
         printf("type    %s\n", extraction->type);
     }
     if (extraction->engine[0] != '\0') {
-        printf("engine  %s %s\n", extraction->engine, extraction->version);
+        printf("engine  %s%s%s\n", extraction->engine, extraction->version[0] == '\0' ? "" : " ",
+               extraction->version);
     }
     if (extraction->pages > 0) {
         printf("pages   %d\n", extraction->pages);

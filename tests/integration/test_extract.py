@@ -551,3 +551,23 @@ def test_a_file_can_be_tried_without_a_bus(tmp_path):
     assert run("--file").returncode == 2
     assert "nothing.pdf" in run("--file", "nothing.pdf").stderr
     assert list(tmp_path.glob("*.db")) == []
+
+
+def test_programs_of_the_operator_read_further_kinds(setup):
+    table = setup.folder / "engines.zpl"
+    table.write_text('application/rtf = "/usr/bin/cat"\n')
+    letter = setup.folder / "letter.rtf"
+    letter.write_bytes(b"{\\rtf1 a letter}")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MAILBUS_", "AGENTMAIL_"))}
+    tried = subprocess.run([BIN / "mailbus-extract", "--file", letter, "--set", f"extract.engines={table}"], env=clean,
+                           capture_output=True, text=True, timeout=30, cwd=setup.folder)
+    assert tried.returncode == 0 and "engine  cat\n" in tried.stdout and "a letter" in tried.stdout, tried
+    mail = attached("letter.rtf", letter.read_bytes(), "application/rtf")
+    with setup.extract(extract__types="pdf application/rtf") as program:
+        first = setup.mail(mail)
+        assert setup.wait_files(1, program) == {(first, 1): "unsupported"}
+        program.stop()
+    with setup.extract(extract__types="pdf application/rtf", extract__engines=table) as program:  # the same bytes, other engines
+        second = setup.mail(mail)
+        assert setup.wait_files(2, program)[(second, 1)] == "ok"
+        program.stop()

@@ -240,7 +240,7 @@ static void test_the_input_cannot_be_executed_nor_changed(void **state)
     int fd = -1;
     assert_int_equal(sandbox_input(desk->attacker_bytes, desk->attacker_size, &fd, NULL),
                      MAILBUS_OK);
-    assert_true(write(fd, "x", 1) < 0);
+    assert_true(pwrite(fd, "x", 1, 0) < 0);
     assert_true(ftruncate(fd, 0) < 0);
     desk_run_t run = {.attack = "exec-input", .input = fd, .without = "seccomp,landlock"};
     assert_false(desk_attack(desk, &run));
