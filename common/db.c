@@ -262,9 +262,13 @@ mailbus_code_t mb_db_open_writer(const char *path, const mb_db_options_t *option
         code = open_connection(path, options, SQLITE_OPEN_READWRITE, &db, error);
     }
     if (code == MAILBUS_OK) {
-        /* While the file has no write-ahead log yet a reader is in the way of making one. */
+        /* While the file has no write-ahead log yet a reader is in the way of making one; and the
+         * first one to read makes the log's index, while all others wait. */
         sqlite3_busy_timeout(db, OPEN_WAIT_MS);
         code = configure_writer(db, options, error);
+    }
+    if (code == MAILBUS_OK) {
+        code = mb_db_exec(db, "PRAGMA user_version", error); /* reads */
         sqlite3_busy_timeout(db, 0);
     }
     if (code != MAILBUS_OK) {
