@@ -18,6 +18,7 @@ struct mb_db_lock {
 enum {
     PATH_LIMIT = 4000,              /* bytes of a path, so that its companions fit in PATH_MAX */
     VALUE_LIMIT = 64 * 1024 * 1024, /* bytes of a value or a row: far above every body limit */
+    OPEN_WAIT_MS = 5000,            /* for a reader that looks into a file just made */
     FOLDER_MODE = 0750,             /* data is the owner's; the group may look for the file */
     FILE_MODE = 0600,               /* mail is nobody else's business */
     FS_NFS = 0x6969,                /* f_type of statfs(2) */
@@ -261,7 +262,14 @@ mailbus_code_t mb_db_open_writer(const char *path, const mb_db_options_t *option
         code = open_connection(path, options, SQLITE_OPEN_READWRITE, &db, error);
     }
     if (code == MAILBUS_OK) {
+        /* While the file has no write-ahead log yet a reader is in the way of making one; and the
+         * first one to read makes the log's index, while all others wait. */
+        sqlite3_busy_timeout(db, OPEN_WAIT_MS);
         code = configure_writer(db, options, error);
+    }
+    if (code == MAILBUS_OK) {
+        code = mb_db_exec(db, "PRAGMA user_version", error); /* reads */
+        sqlite3_busy_timeout(db, 0);
     }
     if (code != MAILBUS_OK) {
         mb_db_close(&db);

@@ -23,8 +23,8 @@ typedef struct mb_db_lock mb_db_lock_t;
 /* Make the folders of `path`, take an exclusive flock on "<path>.lock" (EEXIST: another process has
  * it), look at the file system (NFS, overlayfs and tmpfs are told through `ret_warning`, lent or
  * NULL), open the one writing connection: WAL, synchronous=FULL, foreign_keys, temp_store=memory,
- * busy_timeout 0, limits. The file is made with mode 0600. The lock is freed by mb_db_unlock after
- * closing. */
+ * busy_timeout 0 (while opening it waits for readers, 5 s), limits. The file is made with mode
+ * 0600. The lock is freed by mb_db_unlock after closing. */
 MAILBUS_MUST_USE mailbus_code_t mb_db_open_writer(const char *path, const mb_db_options_t *options,
                                                   sqlite3 **ret_db, mb_db_lock_t **ret_lock,
                                                   const char **ret_warning, mailbus_error_t *error);

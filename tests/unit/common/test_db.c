@@ -1,5 +1,8 @@
+#include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,6 +258,51 @@ static void test_run_leaves_a_statement_ready_for_the_next(void **state)
     /* the statement is left to mb_db_close */
 }
 
+/* Where SQLite's shared locks are (os.h: SHARED_FIRST, SHARED_SIZE). */
+enum { SHARED_FIRST = 0x40000002, SHARED_SIZE = 510 };
+
+/* A reader of the file, which lets go after a while. In a process of its own, because locks are a
+ * process's. */
+static pid_t read_for_a_while(const char *path)
+{
+    char byte;
+    int ready[2];
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct flock lock = {.l_type = F_RDLCK, .l_start = SHARED_FIRST, .l_len = SHARED_SIZE};
+        int fd = open(path, O_RDONLY);
+        bool held = fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0 && write(ready[1], "x", 1) == 1;
+        (void)poll(NULL, 0, held ? 300 : 0);
+        _exit(held ? 0 : 1);
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    return child;
+}
+
+/* Somebody looks into the file in the moment in which it is made: it has no write-ahead log yet,
+ * and making one wants it alone. */
+static void test_first_start_beside_a_reader_waits_for_it(void **state)
+{
+    fixture_t *self = *state;
+    mailbus_error_t error = {.text = ""};
+    char path[700];
+    int status = -1;
+    mb_db_close(&self->db);
+    mb_db_unlock(&self->lock);
+    snprintf(path, sizeof path, "%s.new", self->path);
+    folder_write(path, "", 0600);
+    pid_t child = read_for_a_while(path);
+    if (mb_db_open_writer(path, &plain, &self->db, &self->lock, NULL, &error) != MAILBUS_OK) {
+        fail_msg("%s", error.text);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(integer(self->db, "PRAGMA busy_timeout"), 0); /* from now on it is alone */
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -272,6 +320,7 @@ int main(void)
         TEST(test_newer_file_is_refused),
         TEST(test_failures_of_sqlite_are_translated),
         TEST(test_run_leaves_a_statement_ready_for_the_next),
+        TEST(test_first_start_beside_a_reader_waits_for_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
