@@ -1,9 +1,7 @@
 /* What the settings say, read once at the start and again after SIGHUP. A mail is handled under one
- * configuration from its beginning to its end: whoever uses one holds it. */
+ * configuration from its beginning to its end: whoever uses one holds it (held.h). */
 #ifndef AUTOREPLY_CONFIG_H
 #define AUTOREPLY_CONFIG_H
-
-#include <stdatomic.h>
 
 #include "outgoing/outgoing.h"
 #include "rules/rules.h"
@@ -11,14 +9,12 @@
 extern const mailbus_setting_t config_settings[]; /* ends with a NULL key */
 
 typedef struct {
-    atomic_int holders;
     rules_t *rules;
     outgoing_policy_t policy;
 } config_t;
 
 MAILBUS_MUST_USE mailbus_code_t config_load(const mailbus_runtime_t *runtime, config_t **ret_config,
                                             mailbus_error_t *error);
-config_t *config_hold(config_t *config);
-void config_release(config_t **config_p); /* the last one frees it; takes NULL */
+void config_free(void *config); /* a mb_held_free_fn; takes NULL */
 
 #endif

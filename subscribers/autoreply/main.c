@@ -1,17 +1,16 @@
 /* mailbus-autoreply: the guide's auto-reply bot. Settings, start and stop; mail.c has the rest. */
 #include <curl/curl.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "clock.h"
 #include "config.h"
+#include "held.h"
 #include "mail.h"
 #include "outgoing/history.h"
 
 typedef struct {
     outgoing_t *outgoing;
-    pthread_mutex_t lock; /* guards config */
-    config_t *config;     /* replaced by a reload */
+    mb_held_t *config; /* of config_t; replaced by a reload */
 } autoreply_t;
 
 static void stop(void *arg)
@@ -21,8 +20,7 @@ static void stop(void *arg)
         return;
     }
     outgoing_destroy(&self->outgoing);
-    config_release(&self->config);
-    pthread_mutex_destroy(&self->lock);
+    mb_held_destroy(&self->config);
     free(self);
     curl_global_cleanup();
 }
@@ -35,12 +33,15 @@ static int start(mailbus_runtime_t *runtime, void **ret_self, mailbus_error_t *e
         mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
         return -1;
     }
-    pthread_mutex_init(&self->lock, NULL);
-    mailbus_code_t code = config_load(runtime, &self->config, error);
+    config_t *config = NULL;
+    mailbus_code_t code = config_load(runtime, &config, error);
+    if (code == MAILBUS_OK) {
+        code = mb_held_new(config, config_free, &self->config, error);
+    }
     if (code == MAILBUS_OK) {
         code = outgoing_new(runtime, "mailbus-autoreply/" MAILBUS_VERSION, &self->outgoing, error);
     }
-    if (code == MAILBUS_OK && !outgoing_has_key(self->outgoing) && !self->config->policy.dry_run) {
+    if (code == MAILBUS_OK && !outgoing_has_key(self->outgoing) && !config->policy.dry_run) {
         code = mailbus_fail(error, MAILBUS_EINVAL,
                             "api.key is not set: put the key into AGENTMAIL_API_KEY or "
                             "MAILBUS_API_KEY_FILE, or try with --dry-run");
@@ -50,8 +51,8 @@ static int start(mailbus_runtime_t *runtime, void **ret_self, mailbus_error_t *e
         return -1;
     }
     mailbus_runtime_log(runtime, "info", "%s with %zu rules",
-                        self->config->policy.dry_run ? "dry run: nothing is sent" : "answering",
-                        rules_count(self->config->rules));
+                        config->policy.dry_run ? "dry run: nothing is sent" : "answering",
+                        rules_count(config->rules));
     *ret_self = self;
     return 0;
 }
@@ -59,11 +60,9 @@ static int start(mailbus_runtime_t *runtime, void **ret_self, mailbus_error_t *e
 static mailbus_verdict_t handle(void *arg, mailbus_task_t *task)
 {
     autoreply_t *self = arg;
-    pthread_mutex_lock(&self->lock);
-    config_t *config = config_hold(self->config);
-    pthread_mutex_unlock(&self->lock);
+    config_t *config = mb_held_take(self->config);
     mailbus_verdict_t verdict = mail_handle(task, config, self->outgoing, mb_clock_wall_ms());
-    config_release(&config);
+    mb_held_give(self->config, config);
     return verdict;
 }
 
@@ -75,11 +74,9 @@ static int reload(void *arg, mailbus_runtime_t *runtime, mailbus_error_t *error)
         return -1;
     }
     size_t count = rules_count(config->rules);
-    pthread_mutex_lock(&self->lock);
-    config_t *old = self->config;
-    self->config = config;
-    pthread_mutex_unlock(&self->lock);
-    config_release(&old);
+    if (mb_held_replace(self->config, config, error) != MAILBUS_OK) {
+        return -1;
+    }
     mailbus_runtime_log(runtime, "info", "%zu rules read again", count);
     return 0;
 }

@@ -5,10 +5,10 @@
 
 #include "agentmail/address.h"
 #include "agentmail/text.h"
+#include "command.h"
 #include "db_query.h"
 #include "mailbus/json.h"
 #include "request.h"
-#include "row.h"
 #include "view.h"
 
 enum {
@@ -143,7 +143,7 @@ static mailbus_code_t list(sqlite3 *db, const cJSON *request, int64_t now_ms, ma
         mailbus_buf_text(answer, "{\"rows\":[");
         code = list_rows(&view, &filter, query, answer, &last, error);
         mailbus_buf_text(answer, "]");
-        row_text(answer, "next", last.size > 0 ? last.data : NULL);
+        mb_command_write_text(answer, "next", last.size > 0 ? last.data : NULL);
         mailbus_buf_char(answer, '}');
     }
     sqlite3_finalize(query);
@@ -232,30 +232,10 @@ static mailbus_code_t clear(sqlite3 *db, const cJSON *request, int64_t now_ms,
 /* --- the table ----------------------------------------------------------------------------------
  */
 
-static mailbus_code_t with_request(command_fn *run, sqlite3 *db, const char *request, size_t size,
-                                   int64_t now_ms, mailbus_buf_t *answer, mailbus_error_t *error)
-{
-    cJSON *tree = NULL;
-    mailbus_code_t code = mailbus_json_parse_object(request, size, &tree, error);
-    if (code == MAILBUS_OK) {
-        code = run(db, tree, now_ms, answer, error);
-    }
-    cJSON_Delete(tree);
-    return code;
-}
-
-#define COMMAND(name)                                                                              \
-    static mailbus_code_t run_##name(sqlite3 *db, const char *request, size_t size,                \
-                                     int64_t now_ms, mailbus_buf_t *answer,                        \
-                                     mailbus_error_t *error)                                       \
-    {                                                                                              \
-        return with_request(name, db, request, size, now_ms, answer, error);                       \
-    }
-
-COMMAND(list)
-COMMAND(show)
-COMMAND(clear)
-COMMAND(bounces_rates)
+MB_COMMAND(list)
+MB_COMMAND(show)
+MB_COMMAND(clear)
+MB_COMMAND(bounces_rates)
 
 const mailbus_command_t bounces_commands[] = {
     {"list", run_list},           {"show", run_show}, {"clear", run_clear},

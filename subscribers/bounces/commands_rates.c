@@ -1,10 +1,10 @@
 #include <string.h>
 
 #include "agentmail/address.h"
+#include "command.h"
 #include "commands.h"
 #include "limits.h"
 #include "request.h"
-#include "row.h"
 
 typedef struct {
     const rates_limits_t *limits;
@@ -28,19 +28,20 @@ static mailbus_code_t visit_rate(void *arg, const rates_row_t *row, mailbus_erro
         return MAILBUS_OK;
     }
     mailbus_buf_text(walk->answer, walk->rows++ == 0 ? "{" : ",{");
-    row_text(walk->answer, "inbox", row->inbox);
-    row_text(walk->answer, "verdict", rates_level_name(rates_judge(counts, walk->limits)));
+    mb_command_write_text(walk->answer, "inbox", row->inbox);
+    mb_command_write_text(walk->answer, "verdict",
+                          rates_level_name(rates_judge(counts, walk->limits)));
     if (points < 0) {
-        row_text(walk->answer, "percent", NULL);
+        mb_command_write_text(walk->answer, "percent", NULL);
     } else {
         mailbus_buf_printf(walk->answer, ",\"percent\":%lld.%02lld", (long long)points / 100,
                            (long long)points % 100);
     }
-    row_number(walk->answer, "sent", counts->sent);
-    row_number(walk->answer, "bounced", counts->bounced);
-    row_number(walk->answer, "hard", counts->hard);
-    row_number(walk->answer, "delivered", counts->delivered);
-    row_number(walk->answer, "rejected", counts->rejected);
+    mb_command_write_number(walk->answer, "sent", counts->sent);
+    mb_command_write_number(walk->answer, "bounced", counts->bounced);
+    mb_command_write_number(walk->answer, "hard", counts->hard);
+    mb_command_write_number(walk->answer, "delivered", counts->delivered);
+    mb_command_write_number(walk->answer, "rejected", counts->rejected);
     mailbus_buf_char(walk->answer, '}');
     return MAILBUS_OK;
 }
@@ -74,8 +75,8 @@ mailbus_code_t bounces_rates(sqlite3 *db, const cJSON *request, int64_t now_ms,
     mailbus_buf_text(answer, "{\"rows\":[");
     code = rates_list(db, limits.rates.window_ms, now_ms, after, limit, visit_rate, &walk, error);
     mailbus_buf_text(answer, "]");
-    row_text(answer, "next", walk.visited == limit ? walk.last.data : NULL);
-    row_number(answer, "window_s", limits.rates.window_ms / 1000);
+    mb_command_write_text(answer, "next", walk.visited == limit ? walk.last.data : NULL);
+    mb_command_write_number(answer, "window_s", limits.rates.window_ms / 1000);
     mailbus_buf_char(answer, '}');
     mailbus_buf_free(&walk.last);
     mailbus_buf_free(&key);

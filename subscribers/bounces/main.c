@@ -1,6 +1,5 @@
 /* mailbus-bounces: which addresses can be written to. Settings, start and stop, one event, one
  * question. */
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,6 +9,7 @@
 #include "clock.h"
 #include "commands.h"
 #include "config.h"
+#include "held.h"
 #include "ledger.h"
 #include "watch.h"
 
@@ -18,18 +18,8 @@ typedef struct {
     answer_t *answer; /* the server's thread */
     check_server_t *server;
     watch_t *watch;
-    pthread_mutex_t lock; /* guards config */
-    config_t *config;     /* replaced by a reload */
+    mb_held_t *config; /* of config_t; replaced by a reload */
 } bounces_t;
-
-static config_t *hold(void *arg)
-{
-    bounces_t *self = arg;
-    pthread_mutex_lock(&self->lock);
-    config_t *config = config_hold(self->config);
-    pthread_mutex_unlock(&self->lock);
-    return config;
-}
 
 /* A check_decide_fn. What was missed while the program was away must be known before it says yes.
  */
@@ -40,10 +30,10 @@ static check_t decide(void *arg, const char *address, char *reason, size_t size,
         [ANSWER_YES] = CHECK_YES, [ANSWER_NO] = CHECK_NO, [ANSWER_SILENT] = CHECK_SILENT};
     bounces_t *self = arg;
     mailbus_error_t error = {0};
-    config_t *config = hold(self);
+    const config_t *config = mb_held_take(self->config);
     answer_verdict_t verdict = answer_ask(self->answer, address, &config->limits.machine,
                                           mb_clock_wall_ms(), reason, size, ret_until_ms, &error);
-    config_release(&config);
+    mb_held_give(self->config, config);
     if (verdict == ANSWER_SILENT) {
         mailbus_runtime_log(self->runtime, "error",
                             "no answer to a question, the list can't be read: %s", error.text);
@@ -63,8 +53,7 @@ static void stop(void *arg)
     check_server_destroy(&self->server);
     watch_destroy(&self->watch);
     answer_destroy(&self->answer);
-    config_release(&self->config);
-    pthread_mutex_destroy(&self->lock);
+    mb_held_destroy(&self->config);
     free(self);
 }
 
@@ -76,12 +65,15 @@ static int start(mailbus_runtime_t *runtime, void **ret_self, mailbus_error_t *e
         return -1;
     }
     self->runtime = runtime;
-    pthread_mutex_init(&self->lock, NULL);
-    mailbus_code_t code = config_load(runtime, &self->config, error);
+    config_t *config = NULL;
+    mailbus_code_t code = config_load(runtime, &config, error);
+    if (code == MAILBUS_OK) {
+        code = mb_held_new(config, config_free, &self->config, error);
+    }
     if (code == MAILBUS_OK && !mailbus_rebuilding(runtime)) {
         code = answer_new(mailbus_setting_text(runtime, "state.path"), &self->answer, error);
         if (code == MAILBUS_OK) {
-            code = watch_new(runtime, hold, self, &self->watch, error);
+            code = watch_new(runtime, self->config, &self->watch, error);
         }
         if (code == MAILBUS_OK) {
             code = check_server_new(runtime, decide, self, &self->server, error);
@@ -103,12 +95,7 @@ static int reload(void *arg, mailbus_runtime_t *runtime, mailbus_error_t *error)
         config_load(runtime, &config, error) != MAILBUS_OK) {
         return -1;
     }
-    pthread_mutex_lock(&self->lock);
-    config_t *old = self->config;
-    self->config = config;
-    pthread_mutex_unlock(&self->lock);
-    config_release(&old);
-    return 0;
+    return mb_held_replace(self->config, config, error) == MAILBUS_OK ? 0 : -1;
 }
 
 /* How many recipients of each kind, and whether there were any. */
@@ -135,12 +122,13 @@ static void note(mailbus_task_t *task, const report_t *report)
 
 static mailbus_verdict_t handle(void *arg, mailbus_task_t *task)
 {
+    bounces_t *self = arg;
     report_t *report = NULL;
     mailbus_error_t error = {0};
-    config_t *config = hold(arg);
+    const config_t *config = mb_held_take(self->config);
     mailbus_code_t code =
         report_read(mailbus_task_event(task), &config->limits.rules, &report, &error);
-    config_release(&config);
+    mb_held_give(self->config, config);
     if (code != MAILBUS_OK) {
         mailbus_task_reason(task, "%s", error.text);
         return code == MAILBUS_ENOMEM ? MAILBUS_RETRY : MAILBUS_REJECT;

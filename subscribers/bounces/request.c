@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "agentmail/address.h"
-#include "mailbus/json.h"
+#include "command.h"
 
 enum {
     LIMIT = 500,      /* rows of one answer, where the request says nothing */
@@ -13,27 +13,19 @@ enum {
 mailbus_code_t request_text(const cJSON *request, const char *key, const char **ret_text,
                             mailbus_error_t *error)
 {
-    const cJSON *item = mailbus_json_item(request, key);
-    if (item != NULL && !cJSON_IsNull(item) && !cJSON_IsString(item)) {
-        return mailbus_fail(error, MAILBUS_EINVAL, "\"%s\" is a text", key);
-    }
-    const char *text = mailbus_json_string(request, key);
+    const char *text = NULL;
+    mailbus_code_t code = mb_command_text(request, key, &text, error);
     *ret_text = text != NULL && text[0] != '\0' ? text : NULL;
-    return MAILBUS_OK;
+    return code;
 }
 
 mailbus_code_t request_limit(const cJSON *request, int64_t *ret_limit, mailbus_error_t *error)
 {
-    const cJSON *item = mailbus_json_item(request, "limit");
-    if (item == NULL || cJSON_IsNull(item)) {
-        *ret_limit = LIMIT;
-        return MAILBUS_OK;
-    }
-    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 1)) {
-        return mailbus_fail(error, MAILBUS_EINVAL, "\"limit\" is a number, at least 1");
-    }
-    *ret_limit = item->valuedouble > LIMIT_MAX ? LIMIT_MAX : (int64_t)item->valuedouble;
-    return MAILBUS_OK;
+    static const mb_command_bounds_t bounds = {1, MB_COMMAND_NUMBER_MAX, LIMIT};
+    int64_t limit = 0;
+    mailbus_code_t code = mb_command_number(request, "limit", bounds, &limit, error);
+    *ret_limit = limit > LIMIT_MAX ? LIMIT_MAX : limit;
+    return code;
 }
 
 mailbus_code_t request_address(const cJSON *request, char **ret_key, mailbus_error_t *error)

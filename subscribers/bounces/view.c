@@ -1,7 +1,7 @@
 #include "view.h"
 
+#include "command.h"
 #include "db_query.h"
-#include "row.h"
 
 mailbus_code_t view_open(sqlite3 *db, int64_t now_ms, view_t *ret_view, mailbus_error_t *error)
 {
@@ -46,17 +46,17 @@ mailbus_code_t view_row(const view_t *view, sqlite3_stmt *row, const machine_ver
                                                            : FACT_KINDS;
     mailbus_code_t code = ledger_reason(view->lookup, mb_db_text(row, 0), cause, &reason, error);
     if (code == MAILBUS_OK) {
-        row_text(out, "address", mb_db_text(row, 1));
-        row_text(out, "state", machine_state_name(verdict->state));
-        row_time(out, "since", verdict->since_ms);
-        row_time(out, "until", verdict->until_ms);
-        row_text(out, "reason", reason.data);
-        row_number(out, "counting", verdict->soft);
+        mb_command_write_text(out, "address", mb_db_text(row, 1));
+        mb_command_write_text(out, "state", machine_state_name(verdict->state));
+        mb_command_write_time(out, "since", verdict->since_ms);
+        mb_command_write_time(out, "until", verdict->until_ms);
+        mb_command_write_text(out, "reason", reason.data);
+        mb_command_write_number(out, "counting", verdict->soft);
         for (int i = 0; counts[i] != NULL; i++) {
-            row_number(out, counts[i], sqlite3_column_int64(row, i + 2));
+            mb_command_write_number(out, counts[i], sqlite3_column_int64(row, i + 2));
         }
-        row_time(out, "first", sqlite3_column_int64(row, 10));
-        row_time(out, "last", sqlite3_column_int64(row, 11));
+        mb_command_write_time(out, "first", sqlite3_column_int64(row, 10));
+        mb_command_write_time(out, "last", sqlite3_column_int64(row, 11));
     }
     mailbus_buf_free(&reason);
     return code;
@@ -76,9 +76,9 @@ mailbus_code_t view_history(sqlite3 *db, const char *key, mailbus_buf_t *out,
     const char *separator = "{";
     while (code == MAILBUS_OK && mb_db_next(rows, &code, error)) {
         mailbus_buf_text(out, separator);
-        row_time(out, "time", sqlite3_column_int64(rows, 0));
+        mb_command_write_time(out, "time", sqlite3_column_int64(rows, 0));
         for (int i = 0; i < 8; i++) {
-            row_text(out, names[i], mb_db_text(rows, i + 1));
+            mb_command_write_text(out, names[i], mb_db_text(rows, i + 1));
         }
         mailbus_buf_char(out, '}');
         separator = ",{";

@@ -22,8 +22,7 @@ typedef struct {
 
 struct watch {
     mailbus_runtime_t *runtime;
-    watch_config_fn *hold;
-    void *arg;
+    mb_held_t *config;
     mb_db_live_t *live; /* NULL: to be opened */
     slot_t *slots;      /* `count` inboxes, and behind them the others */
     size_t count, most;
@@ -186,16 +185,16 @@ static void *run(void *arg)
     watch_t *self = arg;
     int64_t pause_ms;
     do {
-        config_t *config = self->hold(self->arg);
+        const config_t *config = mb_held_take(self->config);
         look(self, config);
         pause_ms = config->refresh_ms;
-        config_release(&config);
+        mb_held_give(self->config, config);
     } while (pause_for(self, pause_ms));
     return NULL;
 }
 
-mailbus_code_t watch_new(mailbus_runtime_t *runtime, watch_config_fn *hold, void *arg,
-                         watch_t **ret_self, mailbus_error_t *error)
+mailbus_code_t watch_new(mailbus_runtime_t *runtime, mb_held_t *config, watch_t **ret_self,
+                         mailbus_error_t *error)
 {
     int64_t most = mailbus_setting_integer(runtime, "rates.inboxes");
     if (most < 0 || most > 1000) {
@@ -206,8 +205,7 @@ mailbus_code_t watch_new(mailbus_runtime_t *runtime, watch_config_fn *hold, void
         return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
     }
     self->runtime = runtime;
-    self->hold = hold;
-    self->arg = arg;
+    self->config = config;
     self->most = (size_t)most;
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);

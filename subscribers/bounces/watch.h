@@ -4,14 +4,13 @@
 #define BOUNCES_WATCH_H
 
 #include "config.h"
+#include "held.h"
 
 typedef struct watch watch_t;
 
-/* `hold` gives a configuration to release, from the watch's thread. */
-typedef config_t *(watch_config_fn)(void *arg);
-
-MAILBUS_MUST_USE mailbus_code_t watch_new(mailbus_runtime_t *runtime, watch_config_fn *hold,
-                                          void *arg, watch_t **ret_self, mailbus_error_t *error);
+/* `config` holds a config_t, and outlives the watch. */
+MAILBUS_MUST_USE mailbus_code_t watch_new(mailbus_runtime_t *runtime, mb_held_t *config,
+                                          watch_t **ret_self, mailbus_error_t *error);
 void watch_destroy(watch_t **self_p); /* takes NULL */
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "archive.h"
+#include "command.h"
 #include "db_query.h"
 #include "mailbus/event.h"
 #include "mailbus/json.h"
@@ -33,37 +34,16 @@ char *archive_schema(void)
 /* --- requests -----------------------------------------------------------------------------------
  */
 
-static mailbus_code_t read_number(const cJSON *request, const char *key, int64_t least,
-                                  int64_t most, int64_t usual, int64_t *ret_number,
-                                  mailbus_error_t *error)
-{
-    const cJSON *item = mailbus_json_item(request, key);
-    if (item == NULL || cJSON_IsNull(item)) {
-        *ret_number = usual;
-        return MAILBUS_OK;
-    }
-    if (!cJSON_IsNumber(item) || item->valuedouble < (double)least ||
-        item->valuedouble > (double)most ||
-        item->valuedouble != (double)(int64_t)item->valuedouble) {
-        return mailbus_fail(error, MAILBUS_EINVAL, "\"%s\" is a number from %" PRId64 " on", key,
-                            least);
-    }
-    *ret_number = (int64_t)item->valuedouble;
-    return MAILBUS_OK;
-}
-
 typedef struct {
     int64_t after, limit;
 } page_t;
 
-#define NUMBER_MAX (INT64_C(1) << 53) /* whole numbers of JSON readers end here */
-
 static mailbus_code_t read_page(const cJSON *request, page_t *ret_page, mailbus_error_t *error)
 {
-    mailbus_code_t code =
-        read_number(request, "after", 0, NUMBER_MAX, NUMBER_MAX, &ret_page->after, error);
-    return code == MAILBUS_OK ? read_number(request, "limit", 1, ARCHIVE_ROWS_MAX, ROWS_USUAL,
-                                            &ret_page->limit, error)
+    static const mb_command_bounds_t after = {0, MB_COMMAND_NUMBER_MAX, MB_COMMAND_NUMBER_MAX};
+    static const mb_command_bounds_t limit = {1, ARCHIVE_ROWS_MAX, ROWS_USUAL};
+    mailbus_code_t code = mb_command_number(request, "after", after, &ret_page->after, error);
+    return code == MAILBUS_OK ? mb_command_number(request, "limit", limit, &ret_page->limit, error)
                               : code;
 }
 
@@ -146,20 +126,6 @@ static cJSON *read_row(sqlite3_stmt *stmt)
     return row;
 }
 
-/* Append the tree, which is deleted. */
-static mailbus_code_t print(cJSON *tree, mailbus_buf_t *answer, mailbus_error_t *error)
-{
-    char *text = cJSON_PrintUnformatted(tree);
-    cJSON_Delete(tree);
-    if (text == NULL) {
-        return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
-    }
-    mailbus_buf_text(answer, text);
-    cJSON_free(text);
-    return answer->failed ? mailbus_fail(error, MAILBUS_ETOOBIG, "the answer is too long")
-                          : MAILBUS_OK;
-}
-
 /* --- list and search ----------------------------------------------------------------------------
  */
 
@@ -198,16 +164,17 @@ static mailbus_code_t answer_rows(sqlite3 *db, const char *sql, const mb_db_valu
     } else {
         cJSON_AddNullToObject(tree, "next");
     }
-    return print(tree, answer, error);
+    return mb_command_answer(&tree, answer, error);
 }
 
-static mailbus_code_t list(sqlite3 *db, const cJSON *request, mailbus_buf_t *answer,
+static mailbus_code_t list(sqlite3 *db, const cJSON *request, int64_t now_ms, mailbus_buf_t *answer,
                            mailbus_error_t *error)
 {
 #define LIST_END " ORDER BY files.number DESC LIMIT ?2"
     page_t page;
     const char *status = mailbus_json_string(request, "status");
     bool waiting = status != NULL && strcmp(status, "waiting") == 0;
+    (void)now_ms;
     mailbus_code_t code = read_page(request, &page, error);
     if (code != MAILBUS_OK) {
         return code;
@@ -229,11 +196,12 @@ static mailbus_code_t list(sqlite3 *db, const cJSON *request, mailbus_buf_t *ans
 
 /* Newest first, and by no other rank: for that every text that holds a common word would have to be
  * looked at, and meanwhile nothing could be written. */
-static mailbus_code_t search(sqlite3 *db, const cJSON *request, mailbus_buf_t *answer,
-                             mailbus_error_t *error)
+static mailbus_code_t search(sqlite3 *db, const cJSON *request, int64_t now_ms,
+                             mailbus_buf_t *answer, mailbus_error_t *error)
 {
     page_t page;
     mailbus_buf_t match = MAILBUS_BUF_INIT;
+    (void)now_ms;
     mailbus_code_t code = read_page(request, &page, error);
     if (code == MAILBUS_OK) {
         code = archive_match(mailbus_json_item(request, "words"), &match, error);
@@ -320,14 +288,16 @@ static mailbus_code_t read_digest(const char *text, char glob[ARCHIVE_SHA256_SIZ
     return MAILBUS_OK;
 }
 
-static mailbus_code_t show(sqlite3 *db, const cJSON *request, mailbus_buf_t *answer,
+static mailbus_code_t show(sqlite3 *db, const cJSON *request, int64_t now_ms, mailbus_buf_t *answer,
                            mailbus_error_t *error)
 {
+    static const mb_command_bounds_t file = {1, MB_COMMAND_NUMBER_MAX, 0};
     char glob[ARCHIVE_SHA256_SIZE + 1] = "";
     int64_t number = 0;
     sqlite3_stmt *stmt = NULL;
     cJSON *row = NULL;
-    mailbus_code_t code = read_number(request, "file", 1, NUMBER_MAX, 0, &number, error);
+    (void)now_ms;
+    mailbus_code_t code = mb_command_number(request, "file", file, &number, error);
     if (code == MAILBUS_OK && number == 0) {
         code = read_digest(mailbus_json_string(request, "sha256"), glob, error);
     }
@@ -353,7 +323,7 @@ static mailbus_code_t show(sqlite3 *db, const cJSON *request, mailbus_buf_t *ans
         code = add_text(db, row, error);
     }
     if (code == MAILBUS_OK) {
-        return print(row, answer, error);
+        return mb_command_answer(&row, answer, error);
     }
     cJSON_Delete(row);
     return code;
@@ -362,32 +332,9 @@ static mailbus_code_t show(sqlite3 *db, const cJSON *request, mailbus_buf_t *ans
 /* --- the table ----------------------------------------------------------------------------------
  */
 
-typedef mailbus_code_t(command_fn)(sqlite3 *, const cJSON *, mailbus_buf_t *, mailbus_error_t *);
-
-static mailbus_code_t run(command_fn *command, sqlite3 *db, const char *request, size_t size,
-                          mailbus_buf_t *answer, mailbus_error_t *error)
-{
-    cJSON *tree = NULL;
-    mailbus_code_t code = mailbus_json_parse_object(request, size, &tree, error);
-    if (code == MAILBUS_OK) {
-        code = command(db, tree, answer, error);
-        cJSON_Delete(tree);
-    }
-    return code;
-}
-
-#define COMMAND(name)                                                                              \
-    static mailbus_code_t run_##name(sqlite3 *db, const char *request, size_t size,                \
-                                     int64_t now_ms, mailbus_buf_t *answer,                        \
-                                     mailbus_error_t *error)                                       \
-    {                                                                                              \
-        (void)now_ms;                                                                              \
-        return run(name, db, request, size, answer, error);                                        \
-    }
-
-COMMAND(list)
-COMMAND(search)
-COMMAND(show)
+MB_COMMAND(list)
+MB_COMMAND(search)
+MB_COMMAND(show)
 
 const mailbus_command_t archive_commands[] = {
     {"list", run_list}, {"search", run_search}, {"show", run_show}, OUTGOING_HISTORY, {NULL, NULL},

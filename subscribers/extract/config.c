@@ -270,27 +270,19 @@ mailbus_code_t config_load(const mailbus_runtime_t *runtime, config_t **ret_conf
     if (config == NULL) {
         return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
     }
-    atomic_init(&config->holders, 1);
     mailbus_code_t code = load(runtime, config, error);
     if (code == MAILBUS_OK) {
         *ret_config = config;
         config = NULL;
     }
-    config_release(&config);
+    config_free(config);
     return code;
 }
 
-config_t *config_hold(config_t *config)
+void config_free(void *value)
 {
-    atomic_fetch_add(&config->holders, 1);
-    return config;
-}
-
-void config_release(config_t **config_p)
-{
-    config_t *config = *config_p;
-    *config_p = NULL;
-    if (config == NULL || atomic_fetch_sub(&config->holders, 1) > 1) {
+    config_t *config = value;
+    if (config == NULL) {
         return;
     }
     choose_destroy(&config->choose);

@@ -1,9 +1,7 @@
 /* What the settings say, read once at the start and again after SIGHUP. A mail is handled under one
- * configuration from its beginning to its end: whoever uses one holds it. */
+ * configuration from its beginning to its end: whoever uses one holds it (held.h). */
 #ifndef EXTRACT_CONFIG_H
 #define EXTRACT_CONFIG_H
-
-#include <stdatomic.h>
 
 #include "archive.h"
 #include "choose.h"
@@ -13,7 +11,6 @@
 extern const mailbus_setting_t config_settings[]; /* ends with a NULL key */
 
 typedef struct {
-    atomic_int holders;
     choose_t *choose;
     int64_t max_attachments; /* of one mail */
     extractor_t *extractor;
@@ -35,8 +32,7 @@ typedef struct {
 /* Opens nothing but what it checks: the sandbox, which is tried. */
 MAILBUS_MUST_USE mailbus_code_t config_load(const mailbus_runtime_t *runtime, config_t **ret_config,
                                             mailbus_error_t *error);
-config_t *config_hold(config_t *config);
-void config_release(config_t **config_p); /* the last one frees it; takes NULL */
+void config_free(void *config); /* a mb_held_free_fn; takes NULL */
 
 /* The limits of extraction alone, for config_load and for trying out. Texts are lent by the
  * settings. */

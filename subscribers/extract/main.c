@@ -1,18 +1,17 @@
 /* mailbus-extract: text out of attachments. Settings, start and stop; mail.c has the rest. */
 #include <curl/curl.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "archive_commands.h"
 #include "clock.h"
+#include "held.h"
 #include "mail.h"
 #include "try.h"
 
 typedef struct {
     mail_program_t program;
     mailbus_runtime_t *runtime;
-    pthread_mutex_t lock; /* guards config */
-    config_t *config;     /* replaced by a reload */
+    mb_held_t *config; /* of config_t; replaced by a reload */
 } extract_t;
 
 static void stop(void *arg)
@@ -23,9 +22,8 @@ static void stop(void *arg)
     }
     output_bus_destroy(&self->program.bus);
     outgoing_destroy(&self->program.outgoing);
-    config_release(&self->config);
+    mb_held_destroy(&self->config);
     busy_destroy(&self->program.busy);
-    pthread_mutex_destroy(&self->lock);
     free(self);
     curl_global_cleanup();
 }
@@ -33,7 +31,11 @@ static void stop(void *arg)
 static mailbus_code_t start_parts(extract_t *self, mailbus_error_t *error)
 {
     mailbus_runtime_t *runtime = self->runtime;
-    mailbus_code_t code = config_load(runtime, &self->config, error);
+    config_t *config = NULL;
+    mailbus_code_t code = config_load(runtime, &config, error);
+    if (code == MAILBUS_OK) {
+        code = mb_held_new(config, config_free, &self->config, error);
+    }
     if (code == MAILBUS_OK) {
         code = outgoing_new(runtime, "mailbus-extract/" MAILBUS_VERSION, &self->program.outgoing,
                             error);
@@ -43,8 +45,12 @@ static mailbus_code_t start_parts(extract_t *self, mailbus_error_t *error)
                             "api.key is not set: put the key into AGENTMAIL_API_KEY or "
                             "MAILBUS_API_KEY_FILE, or try a file with --file PATH");
     }
-    if (code == MAILBUS_OK && !self->config->policy.dry_run) {
+    if (code == MAILBUS_OK && !config->policy.dry_run) {
         code = output_bus_new(runtime, &self->program.bus, error);
+    }
+    if (code == MAILBUS_OK) {
+        mailbus_runtime_log(runtime, "info", "reading files with %s",
+                            extractor_engines(config->extractor));
     }
     return code;
 }
@@ -57,7 +63,6 @@ static int start(mailbus_runtime_t *runtime, void **ret_self, mailbus_error_t *e
         mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
         return -1;
     }
-    pthread_mutex_init(&self->lock, NULL);
     self->runtime = runtime;
     self->program.busy = busy_new();
     if (self->program.busy == NULL) {
@@ -69,8 +74,6 @@ static int start(mailbus_runtime_t *runtime, void **ret_self, mailbus_error_t *e
         stop(self);
         return -1;
     }
-    mailbus_runtime_log(runtime, "info", "reading files with %s",
-                        extractor_engines(self->config->extractor));
     *ret_self = self;
     return 0;
 }
@@ -78,11 +81,9 @@ static int start(mailbus_runtime_t *runtime, void **ret_self, mailbus_error_t *e
 static mailbus_verdict_t handle(void *arg, mailbus_task_t *task)
 {
     extract_t *self = arg;
-    pthread_mutex_lock(&self->lock);
-    config_t *config = config_hold(self->config);
-    pthread_mutex_unlock(&self->lock);
+    config_t *config = mb_held_take(self->config);
     mailbus_verdict_t verdict = mail_handle(task, config, &self->program, mb_clock_wall_ms());
-    config_release(&config);
+    mb_held_give(self->config, config);
     return verdict;
 }
 
@@ -94,11 +95,9 @@ static int reload(void *arg, mailbus_runtime_t *runtime, mailbus_error_t *error)
     if (config_load(runtime, &config, error) != MAILBUS_OK) {
         return -1;
     }
-    pthread_mutex_lock(&self->lock);
-    config_t *old = self->config;
-    self->config = config;
-    pthread_mutex_unlock(&self->lock);
-    config_release(&old);
+    if (mb_held_replace(self->config, config, error) != MAILBUS_OK) {
+        return -1;
+    }
     mailbus_runtime_log(runtime, "info", "reading files with %s",
                         extractor_engines(config->extractor));
     return 0;

@@ -1,10 +1,7 @@
 #include "outgoing/history.h"
 
-#include <string.h>
-
+#include "command.h"
 #include "db_query.h"
-#include "mailbus/json.h"
-#include "mailbus/replay.h"
 
 enum { LIMIT = 100 }; /* rows where the request names no limit */
 
@@ -24,50 +21,24 @@ typedef struct {
     int64_t since_ms, after, limit;
 } question_t;
 
-/* A whole number of at least `least`; absent: `otherwise`. */
-static mailbus_code_t read_number(const cJSON *tree, const char *key, int64_t least,
-                                  int64_t otherwise, int64_t *ret_number, mailbus_error_t *error)
-{
-    const cJSON *item = mailbus_json_item(tree, key);
-    *ret_number = otherwise;
-    if (item == NULL || cJSON_IsNull(item)) {
-        return MAILBUS_OK;
-    }
-    double value = cJSON_IsNumber(item) ? item->valuedouble : -1;
-    if (!(value >= (double)least && value <= 9007199254740992.0) ||
-        value != (double)(int64_t)value) {
-        return mailbus_fail(error, MAILBUS_EINVAL, "%s: a whole number from %d", key, (int)least);
-    }
-    *ret_number = (int64_t)value;
-    return MAILBUS_OK;
-}
-
-static mailbus_code_t read_text(const cJSON *tree, const char *key, const char **ret_text,
-                                mailbus_error_t *error)
-{
-    const cJSON *item = mailbus_json_item(tree, key);
-    if (item != NULL && !cJSON_IsNull(item) && !cJSON_IsString(item)) {
-        return mailbus_fail(error, MAILBUS_EINVAL, "%s: a text", key);
-    }
-    *ret_text = mailbus_json_string(tree, key);
-    return MAILBUS_OK;
-}
-
 static mailbus_code_t read_question(const cJSON *tree, question_t *ret, mailbus_error_t *error)
 {
+    static const mb_command_bounds_t since = {0, MB_COMMAND_NUMBER_MAX, 0};
+    static const mb_command_bounds_t after = {1, MB_COMMAND_NUMBER_MAX, INT64_MAX};
+    static const mb_command_bounds_t limit = {1, MB_COMMAND_NUMBER_MAX, LIMIT};
     question_t question = {0};
-    mailbus_code_t code = read_text(tree, "address", &question.address, error);
+    mailbus_code_t code = mb_command_text(tree, "address", &question.address, error);
     if (code == MAILBUS_OK) {
-        code = read_text(tree, "action", &question.action, error);
+        code = mb_command_text(tree, "action", &question.action, error);
     }
     if (code == MAILBUS_OK) {
-        code = read_number(tree, "since_ms", 0, 0, &question.since_ms, error);
+        code = mb_command_number(tree, "since_ms", since, &question.since_ms, error);
     }
     if (code == MAILBUS_OK) {
-        code = read_number(tree, "after", 1, INT64_MAX, &question.after, error);
+        code = mb_command_number(tree, "after", after, &question.after, error);
     }
     if (code == MAILBUS_OK) {
-        code = read_number(tree, "limit", 1, LIMIT, &question.limit, error);
+        code = mb_command_number(tree, "limit", limit, &question.limit, error);
     }
     if (code == MAILBUS_OK) {
         question.limit = question.limit > HISTORY_ROWS_MAX ? HISTORY_ROWS_MAX : question.limit;
@@ -76,24 +47,12 @@ static mailbus_code_t read_question(const cJSON *tree, question_t *ret, mailbus_
     return code;
 }
 
-static void write_text(mailbus_buf_t *out, const char *text)
-{
-    if (text == NULL) {
-        mailbus_buf_text(out, "null");
-    } else {
-        mailbus_json_write_string(out, text, strlen(text));
-    }
-}
-
 static void write_row(sqlite3_stmt *stmt, mailbus_buf_t *out)
 {
-    char time[MAILBUS_TIME_SIZE];
-    mailbus_time_format(sqlite3_column_int64(stmt, 1), time);
-    mailbus_buf_text(out, "{\"time\":");
-    write_text(out, time);
+    mailbus_buf_char(out, '{');
+    mb_command_write_time(out, "time", sqlite3_column_int64(stmt, 1));
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
-        mailbus_buf_printf(out, ",\"%s\":", columns[i]);
-        write_text(out, mb_db_text(stmt, (int)i + 2));
+        mb_command_write_text(out, columns[i], mb_db_text(stmt, (int)i + 2));
     }
     mailbus_buf_char(out, '}');
 }
@@ -121,31 +80,27 @@ static mailbus_code_t answer_question(sqlite3 *db, const question_t *question,
         last = sqlite3_column_int64(stmt, 0);
     }
     sqlite3_finalize(stmt);
-    mailbus_buf_text(answer, "],\"next\":");
+    mailbus_buf_char(answer, ']');
     if (rows == question->limit) {
-        mailbus_buf_u64(answer, (uint64_t)last);
+        mb_command_write_number(answer, "next", last);
     } else {
-        mailbus_buf_text(answer, "null");
+        mb_command_write_text(answer, "next", NULL);
     }
     mailbus_buf_char(answer, '}');
-    return code == MAILBUS_OK && answer->failed
-               ? mailbus_fail(error, MAILBUS_ENOMEM, "out of memory")
-               : code;
+    return code;
+}
+
+static mailbus_code_t history(sqlite3 *db, const cJSON *request, int64_t now_ms,
+                              mailbus_buf_t *answer, mailbus_error_t *error)
+{
+    question_t question = {0};
+    (void)now_ms;
+    mailbus_code_t code = read_question(request, &question, error);
+    return code == MAILBUS_OK ? answer_question(db, &question, answer, error) : code;
 }
 
 mailbus_code_t history_run(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
                            mailbus_buf_t *answer, mailbus_error_t *error)
 {
-    cJSON *tree = NULL;
-    question_t question = {0};
-    (void)now_ms;
-    mailbus_code_t code = mailbus_json_parse_object(request, size, &tree, error);
-    if (code == MAILBUS_OK) {
-        code = read_question(tree, &question, error);
-    }
-    if (code == MAILBUS_OK) {
-        code = answer_question(db, &question, answer, error);
-    }
-    cJSON_Delete(tree);
-    return code;
+    return mb_command_run(history, db, request, size, now_ms, answer, error);
 }

@@ -1,48 +1,12 @@
 #include "route/commands.h"
 
-#include <inttypes.h>
-#include <string.h>
-
+#include "command.h"
 #include "db_query.h"
-#include "mailbus/json.h"
-#include "mailbus/replay.h"
 
 enum { LIMIT = 100 }; /* rows where the request names no limit */
 
 #define T(value) MB_TEXT_VALUE(value)
 #define N(value) MB_NUMBER_VALUE(value)
-
-/* --- reading the request ------------------------------------------------------------------------
- */
-
-static mailbus_code_t read_text(const cJSON *tree, const char *key, const char **ret_text,
-                                mailbus_error_t *error)
-{
-    const cJSON *item = mailbus_json_item(tree, key);
-    if (item != NULL && !cJSON_IsNull(item) && !cJSON_IsString(item)) {
-        return mailbus_fail(error, MAILBUS_EINVAL, "%s: a text", key);
-    }
-    *ret_text = mailbus_json_string(tree, key);
-    return MAILBUS_OK;
-}
-
-/* A whole number from 1; absent: `otherwise`. */
-static mailbus_code_t read_number(const cJSON *tree, const char *key, int64_t otherwise,
-                                  int64_t *ret_number, mailbus_error_t *error)
-{
-    static const double most = 9007199254740992.0; /* what a double holds exactly */
-    const cJSON *item = mailbus_json_item(tree, key);
-    *ret_number = otherwise;
-    if (item == NULL || cJSON_IsNull(item)) {
-        return MAILBUS_OK;
-    }
-    double value = cJSON_IsNumber(item) ? item->valuedouble : -1;
-    if (!(value >= 1 && value <= most) || value != (double)(int64_t)value) {
-        return mailbus_fail(error, MAILBUS_EINVAL, "%s: a whole number from 1", key);
-    }
-    *ret_number = (int64_t)value;
-    return MAILBUS_OK;
-}
 
 /* --- history ------------------------------------------------------------------------------------
  */
@@ -64,19 +28,21 @@ typedef struct {
 
 static mailbus_code_t read_question(const cJSON *tree, question_t *ret, mailbus_error_t *error)
 {
+    static const mb_command_bounds_t after = {1, MB_COMMAND_NUMBER_MAX, INT64_MAX};
+    static const mb_command_bounds_t limit = {1, MB_COMMAND_NUMBER_MAX, LIMIT};
     question_t question = {0};
-    mailbus_code_t code = read_text(tree, "rule", &question.rule, error);
+    mailbus_code_t code = mb_command_text(tree, "rule", &question.rule, error);
     if (code == MAILBUS_OK) {
-        code = read_text(tree, "event", &question.event, error);
+        code = mb_command_text(tree, "event", &question.event, error);
     }
     if (code == MAILBUS_OK) {
-        code = read_text(tree, "action", &question.action, error);
+        code = mb_command_text(tree, "action", &question.action, error);
     }
     if (code == MAILBUS_OK) {
-        code = read_number(tree, "after", INT64_MAX, &question.after, error);
+        code = mb_command_number(tree, "after", after, &question.after, error);
     }
     if (code == MAILBUS_OK) {
-        code = read_number(tree, "limit", LIMIT, &question.limit, error);
+        code = mb_command_number(tree, "limit", limit, &question.limit, error);
     }
     if (code == MAILBUS_OK) {
         question.limit = question.limit > COMMANDS_ROWS_MAX ? COMMANDS_ROWS_MAX : question.limit;
@@ -87,17 +53,10 @@ static mailbus_code_t read_question(const cJSON *tree, question_t *ret, mailbus_
 
 static void write_row(sqlite3_stmt *row, bool first, mailbus_buf_t *answer)
 {
-    char time[MAILBUS_TIME_SIZE];
-    mailbus_time_format(sqlite3_column_int64(row, 1), time);
-    mailbus_buf_printf(answer, "%s{\"time\":\"%s\"", first ? "" : ",", time);
+    mailbus_buf_text(answer, first ? "{" : ",{");
+    mb_command_write_time(answer, "time", sqlite3_column_int64(row, 1));
     for (int i = 0; i < (int)(sizeof columns / sizeof columns[0]); i++) {
-        const char *text = mb_db_text(row, i + 2);
-        mailbus_buf_printf(answer, ",\"%s\":", columns[i]);
-        if (text == NULL) {
-            mailbus_buf_text(answer, "null");
-        } else {
-            mailbus_json_write_string(answer, text, strlen(text));
-        }
+        mb_command_write_text(answer, columns[i], mb_db_text(row, i + 2));
     }
     mailbus_buf_char(answer, '}');
 }
@@ -118,47 +77,37 @@ static mailbus_code_t write_rows(sqlite3 *db, const question_t *question, mailbu
         count++;
     }
     sqlite3_finalize(rows);
+    mailbus_buf_char(answer, ']');
     if (count == question->limit) {
-        mailbus_buf_printf(answer, "],\"next\":%" PRId64 "}", last);
+        mb_command_write_number(answer, "next", last);
     } else {
-        mailbus_buf_text(answer, "],\"next\":null}");
+        mb_command_write_text(answer, "next", NULL);
     }
+    mailbus_buf_char(answer, '}');
     return code;
 }
 
-static mailbus_code_t run_history(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
-                                  mailbus_buf_t *answer, mailbus_error_t *error)
+static mailbus_code_t history(sqlite3 *db, const cJSON *request, int64_t now_ms,
+                              mailbus_buf_t *answer, mailbus_error_t *error)
 {
-    (void)now_ms;
     question_t question;
-    cJSON *tree = NULL;
-    mailbus_code_t code = mailbus_json_parse_object(request, size, &tree, error);
-    if (code == MAILBUS_OK) {
-        code = read_question(tree, &question, error);
-    }
-    if (code == MAILBUS_OK) {
-        code = write_rows(db, &question, answer, error);
-    }
-    cJSON_Delete(tree);
-    return code;
+    (void)now_ms;
+    mailbus_code_t code = read_question(request, &question, error);
+    return code == MAILBUS_OK ? write_rows(db, &question, answer, error) : code;
 }
 
 /* --- again --------------------------------------------------------------------------------------
  */
 
-static mailbus_code_t run_again(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
-                                mailbus_buf_t *answer, mailbus_error_t *error)
+static mailbus_code_t again(sqlite3 *db, const cJSON *request, int64_t now_ms,
+                            mailbus_buf_t *answer, mailbus_error_t *error)
 {
     (void)now_ms;
     const char *event = NULL;
     const char *rule = NULL;
-    cJSON *tree = NULL;
-    mailbus_code_t code = mailbus_json_parse_object(request, size, &tree, error);
+    mailbus_code_t code = mb_command_text(request, "event", &event, error);
     if (code == MAILBUS_OK) {
-        code = read_text(tree, "event", &event, error);
-    }
-    if (code == MAILBUS_OK) {
-        code = read_text(tree, "rule", &rule, error);
+        code = mb_command_text(request, "rule", &rule, error);
     }
     if (code == MAILBUS_OK && event == NULL) {
         code = mailbus_fail(error, MAILBUS_EINVAL, "event: which one?");
@@ -178,9 +127,11 @@ static mailbus_code_t run_again(sqlite3 *db, const char *request, size_t size, i
     if (code == MAILBUS_OK) {
         mailbus_buf_printf(answer, "{\"forgotten\":%d}", sqlite3_changes(db));
     }
-    cJSON_Delete(tree);
     return code;
 }
+
+MB_COMMAND(history)
+MB_COMMAND(again)
 
 const mailbus_command_t route_commands[] = {
     {"history", run_history}, {"again", run_again}, {NULL, NULL}};

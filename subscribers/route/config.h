@@ -1,9 +1,8 @@
 /* What the settings and the rules file say, read once at the start and again after SIGHUP. A mail
- * is handled under one configuration from its beginning to its end: whoever uses one holds it. */
+ * is handled under one configuration from its beginning to its end: whoever uses one holds it
+ * (held.h). */
 #ifndef ROUTE_CONFIG_H
 #define ROUTE_CONFIG_H
-
-#include <stdatomic.h>
 
 #include "agentmail/transfer.h"
 #include "outgoing/outgoing.h"
@@ -21,7 +20,6 @@ typedef struct {
 } config_api_t;
 
 typedef struct {
-    atomic_int holders;
     rules_t *rules;
     targets_t targets;
     outgoing_policy_t policy;
@@ -32,8 +30,7 @@ typedef struct {
 
 MAILBUS_MUST_USE mailbus_code_t config_load(const mailbus_runtime_t *runtime, config_t **ret_config,
                                             mailbus_error_t *error);
-config_t *config_hold(config_t *config);
-void config_release(config_t **config_p);     /* the last one frees it; takes NULL */
+void config_free(void *config);               /* a mb_held_free_fn; takes NULL */
 bool config_forwards(const config_t *config); /* a target sends mail: an API key is needed */
 
 /* The rule of that name, or NULL. */

@@ -1,10 +1,10 @@
 /* mailbus-route: mails to Slack, GitHub, files, addresses and people. Settings, start and stop;
  * mail.c has the rest. */
 #include <curl/curl.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "clock.h"
+#include "held.h"
 #include "route/commands.h"
 #include "route/config.h"
 #include "route/effects.h"
@@ -12,8 +12,7 @@
 
 typedef struct {
     outgoing_t *outgoing;
-    pthread_mutex_t lock; /* guards config */
-    config_t *config;     /* replaced by a reload */
+    mb_held_t *config; /* of config_t; replaced by a reload */
 } route_t;
 
 static void stop(void *arg)
@@ -23,8 +22,7 @@ static void stop(void *arg)
         return;
     }
     outgoing_destroy(&self->outgoing);
-    config_release(&self->config);
-    pthread_mutex_destroy(&self->lock);
+    mb_held_destroy(&self->config);
     free(self);
     curl_global_cleanup();
 }
@@ -48,21 +46,24 @@ static int start(mailbus_runtime_t *runtime, void **ret_self, mailbus_error_t *e
         mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
         return -1;
     }
-    pthread_mutex_init(&self->lock, NULL);
-    mailbus_code_t code = config_load(runtime, &self->config, error);
+    config_t *config = NULL;
+    mailbus_code_t code = config_load(runtime, &config, error);
+    if (code == MAILBUS_OK) {
+        code = mb_held_new(config, config_free, &self->config, error);
+    }
     if (code == MAILBUS_OK) {
         code = outgoing_new(runtime, "mailbus-route/" MAILBUS_VERSION, &self->outgoing, error);
     }
     if (code == MAILBUS_OK) {
-        code = check_key(self, self->config, error);
+        code = check_key(self, config, error);
     }
     if (code != MAILBUS_OK) {
         stop(self);
         return -1;
     }
     mailbus_runtime_log(runtime, "info", "%s with %zu rules and %zu targets",
-                        self->config->policy.dry_run ? "dry run: nothing is sent" : "routing",
-                        rules_count(self->config->rules), self->config->targets.count);
+                        config->policy.dry_run ? "dry run: nothing is sent" : "routing",
+                        rules_count(config->rules), config->targets.count);
     *ret_self = self;
     return 0;
 }
@@ -70,11 +71,9 @@ static int start(mailbus_runtime_t *runtime, void **ret_self, mailbus_error_t *e
 static mailbus_verdict_t handle(void *arg, mailbus_task_t *task)
 {
     route_t *self = arg;
-    pthread_mutex_lock(&self->lock);
-    config_t *config = config_hold(self->config);
-    pthread_mutex_unlock(&self->lock);
+    config_t *config = mb_held_take(self->config);
     mailbus_verdict_t verdict = mail_handle(task, config, self->outgoing, mb_clock_wall_ms());
-    config_release(&config);
+    mb_held_give(self->config, config);
     return verdict;
 }
 
@@ -84,16 +83,14 @@ static int reload(void *arg, mailbus_runtime_t *runtime, mailbus_error_t *error)
     config_t *config = NULL;
     if (config_load(runtime, &config, error) != MAILBUS_OK ||
         check_key(self, config, error) != MAILBUS_OK) {
-        config_release(&config);
+        config_free(config);
         return -1;
     }
     size_t count = rules_count(config->rules);
     size_t targets = config->targets.count;
-    pthread_mutex_lock(&self->lock);
-    config_t *old = self->config;
-    self->config = config;
-    pthread_mutex_unlock(&self->lock);
-    config_release(&old);
+    if (mb_held_replace(self->config, config, error) != MAILBUS_OK) {
+        return -1;
+    }
     mailbus_runtime_log(runtime, "info", "%zu rules and %zu targets read again", count, targets);
     return 0;
 }

@@ -7,7 +7,6 @@
 
 /* The request's address, and the reason that every change asks for. */
 typedef struct {
-    cJSON *tree;
     command_target_t target;
     char *note;
 } change_t;
@@ -16,20 +15,15 @@ static void change_free(change_t *change)
 {
     command_target_free(&change->target);
     free(change->note);
-    cJSON_Delete(change->tree);
 }
 
-static mailbus_code_t change_read(const char *request, size_t size, change_t *change,
-                                  mailbus_error_t *error)
+static mailbus_code_t change_read(const cJSON *request, change_t *change, mailbus_error_t *error)
 {
-    mailbus_code_t code = command_read(request, size, &change->tree, error);
-    if (code == MAILBUS_OK) {
-        code = command_target(change->tree, &change->target, error);
-    }
+    mailbus_code_t code = command_target(request, &change->target, error);
     if (code != MAILBUS_OK) {
         return code;
     }
-    const char *reason = mailbus_json_string(change->tree, "reason");
+    const char *reason = mailbus_json_string(request, "reason");
     change->note = command_line(reason != NULL ? reason : "");
     if (change->note == NULL) {
         return mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
@@ -40,13 +34,13 @@ static mailbus_code_t change_read(const char *request, size_t size, change_t *ch
                               "\"reason\" is missing: it is what the next one will want to know");
 }
 
-mailbus_code_t command_add(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
-                           mailbus_buf_t *answer, mailbus_error_t *error)
+mailbus_code_t command_add(sqlite3 *db, const cJSON *request, int64_t now_ms, mailbus_buf_t *answer,
+                           mailbus_error_t *error)
 {
-    change_t change = {.tree = NULL};
+    change_t change = {.note = NULL};
     list_change_t done = {.known = false};
     cJSON *object = cJSON_CreateObject();
-    mailbus_code_t code = change_read(request, size, &change, error);
+    mailbus_code_t code = change_read(request, &change, error);
     if (code == MAILBUS_OK) {
         code =
             list_add(db, change.target.key, change.target.shown, change.note, now_ms, &done, error);
@@ -56,20 +50,20 @@ mailbus_code_t command_add(sqlite3 *db, const char *request, size_t size, int64_
         cJSON_AddBoolToObject(object, "suppressed", true);
         cJSON_AddBoolToObject(object, "already", done.step == STEP_COUNTED);
         cJSON_AddStringToObject(object, "reason", reason_name(done.reason));
-        code = command_answer(&object, answer, error);
+        code = mb_command_answer(&object, answer, error);
     }
     cJSON_Delete(object);
     change_free(&change);
     return code;
 }
 
-mailbus_code_t command_remove(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
+mailbus_code_t command_remove(sqlite3 *db, const cJSON *request, int64_t now_ms,
                               mailbus_buf_t *answer, mailbus_error_t *error)
 {
-    change_t change = {.tree = NULL};
+    change_t change = {.note = NULL};
     char *by = NULL;
     cJSON *object = cJSON_CreateObject();
-    mailbus_code_t code = change_read(request, size, &change, error);
+    mailbus_code_t code = change_read(request, &change, error);
     if (code == MAILBUS_OK) {
         code = command_covered_by(db, &change.target, &by, error);
     }
@@ -89,7 +83,7 @@ mailbus_code_t command_remove(sqlite3 *db, const char *request, size_t size, int
         if (by != NULL) {
             cJSON_AddStringToObject(object, "by", by);
         }
-        code = command_answer(&object, answer, error);
+        code = mb_command_answer(&object, answer, error);
     }
     free(by);
     cJSON_Delete(object);

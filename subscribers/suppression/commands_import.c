@@ -198,16 +198,14 @@ static mailbus_code_t import_row(sqlite3 *db, const cJSON *item, int64_t now_ms,
     return code;
 }
 
-mailbus_code_t command_import(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
+mailbus_code_t command_import(sqlite3 *db, const cJSON *request, int64_t now_ms,
                               mailbus_buf_t *answer, mailbus_error_t *error)
 {
-    cJSON *tree = NULL;
     cJSON *object = cJSON_CreateObject();
     result_t result = {.skipped = cJSON_CreateArray()};
-    mailbus_code_t code = command_read(request, size, &tree, error);
-    const cJSON *rows = mailbus_json_item(tree, "rows");
-    if (code == MAILBUS_OK &&
-        (!cJSON_IsArray(rows) || cJSON_GetArraySize(rows) > SUPPRESSION_IMPORT_MAX)) {
+    mailbus_code_t code = MAILBUS_OK;
+    const cJSON *rows = mailbus_json_item(request, "rows");
+    if (!cJSON_IsArray(rows) || cJSON_GetArraySize(rows) > SUPPRESSION_IMPORT_MAX) {
         code = mailbus_fail(error, MAILBUS_EINVAL, "\"rows\" is an array of at most %d rows",
                             SUPPRESSION_IMPORT_MAX);
     }
@@ -221,10 +219,9 @@ mailbus_code_t command_import(sqlite3 *db, const char *request, size_t size, int
         cJSON_AddNumberToObject(object, "known", (double)result.known);
         cJSON_AddItemToObject(object, "skipped", result.skipped);
         result.skipped = NULL;
-        code = command_answer(&object, answer, error);
+        code = mb_command_answer(&object, answer, error);
     }
     cJSON_Delete(result.skipped);
     cJSON_Delete(object);
-    cJSON_Delete(tree);
     return code;
 }

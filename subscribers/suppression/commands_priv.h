@@ -3,8 +3,7 @@
 #ifndef SUPPRESSION_COMMANDS_PRIV_H
 #define SUPPRESSION_COMMANDS_PRIV_H
 
-#include <cjson/cJSON.h>
-
+#include "command.h"
 #include "list.h"
 #include "mailbus/subscriber.h"
 
@@ -17,12 +16,6 @@ typedef struct {
 MAILBUS_MUST_USE mailbus_code_t command_target(const cJSON *request, command_target_t *ret_target,
                                                mailbus_error_t *error);
 void command_target_free(command_target_t *target);
-/* The request's tree, to be deleted. */
-MAILBUS_MUST_USE mailbus_code_t command_read(const char *request, size_t size, cJSON **ret_tree,
-                                             mailbus_error_t *error);
-/* Append `tree` to the answer and delete it; NULL: there was no memory for it. */
-MAILBUS_MUST_USE mailbus_code_t command_answer(cJSON **tree_p, mailbus_buf_t *answer,
-                                               mailbus_error_t *error);
 /* An entry's or a person's spelling of a key: key_print, to be freed; NULL: no memory. */
 char *command_printed(const char *key, const char *shown);
 /* "limit" of a request. */
@@ -41,15 +34,6 @@ char *command_line(const char *text);
 MAILBUS_MUST_USE mailbus_code_t command_covered_by(sqlite3 *db, const command_target_t *target,
                                                    char **ret_by, mailbus_error_t *error);
 
-mailbus_code_t command_show(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
-                            mailbus_buf_t *answer, mailbus_error_t *error);
-mailbus_code_t command_history(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
-                               mailbus_buf_t *answer, mailbus_error_t *error);
-mailbus_code_t command_add(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
-                           mailbus_buf_t *answer, mailbus_error_t *error);
-mailbus_code_t command_remove(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
-                              mailbus_buf_t *answer, mailbus_error_t *error);
-mailbus_code_t command_import(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
-                              mailbus_buf_t *answer, mailbus_error_t *error);
+mb_command_fn command_show, command_history, command_add, command_remove, command_import;
 
 #endif

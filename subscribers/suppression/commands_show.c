@@ -116,26 +116,21 @@ static mailbus_code_t describe(sqlite3 *db, const command_target_t *target, cJSO
     return code;
 }
 
-mailbus_code_t command_show(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
+mailbus_code_t command_show(sqlite3 *db, const cJSON *request, int64_t now_ms,
                             mailbus_buf_t *answer, mailbus_error_t *error)
 {
     (void)now_ms;
-    cJSON *tree = NULL;
     cJSON *object = cJSON_CreateObject();
     command_target_t target = {.key = NULL};
-    mailbus_code_t code = command_read(request, size, &tree, error);
-    if (code == MAILBUS_OK) {
-        code = command_target(tree, &target, error);
-    }
+    mailbus_code_t code = command_target(request, &target, error);
     if (code == MAILBUS_OK) {
         code = describe(db, &target, object, error);
     }
     if (code == MAILBUS_OK) {
-        code = command_answer(&object, answer, error);
+        code = mb_command_answer(&object, answer, error);
     }
     command_target_free(&target);
     cJSON_Delete(object);
-    cJSON_Delete(tree);
     return code;
 }
 
@@ -173,25 +168,21 @@ static mailbus_code_t read_position(const cJSON *request, int64_t *ret_time, int
                : mailbus_fail(error, MAILBUS_EINVAL, "\"after\" is no answer's \"next\"");
 }
 
-mailbus_code_t command_history(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
+mailbus_code_t command_history(sqlite3 *db, const cJSON *request, int64_t now_ms,
                                mailbus_buf_t *answer, mailbus_error_t *error)
 {
     (void)now_ms;
-    cJSON *tree = NULL;
     cJSON *rows = cJSON_CreateArray();
     command_target_t target = {.key = NULL};
     sqlite3_stmt *stmt = NULL;
     char next[64] = "";
     int64_t limit = 0, time_ms = 0, number = 0;
-    mailbus_code_t code = command_read(request, size, &tree, error);
+    mailbus_code_t code = command_target(request, &target, error);
     if (code == MAILBUS_OK) {
-        code = command_target(tree, &target, error);
+        code = command_limit(request, &limit, error);
     }
     if (code == MAILBUS_OK) {
-        code = command_limit(tree, &limit, error);
-    }
-    if (code == MAILBUS_OK) {
-        code = read_position(tree, &time_ms, &number, error);
+        code = read_position(request, &time_ms, &number, error);
     }
     if (code == MAILBUS_OK) {
         const mb_db_value_t values[] = {T(target.key), N(time_ms), N(number), N(limit)};
@@ -214,6 +205,5 @@ mailbus_code_t command_history(sqlite3 *db, const char *request, size_t size, in
         cJSON_Delete(rows);
     }
     command_target_free(&target);
-    cJSON_Delete(tree);
     return code;
 }

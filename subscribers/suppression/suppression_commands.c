@@ -20,27 +20,6 @@ enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000 };
 /* --- requests and answers -----------------------------------------------------------------------
  */
 
-mailbus_code_t command_read(const char *request, size_t size, cJSON **ret_tree,
-                            mailbus_error_t *error)
-{
-    return mailbus_json_parse_object(request, size, ret_tree, error);
-}
-
-mailbus_code_t command_answer(cJSON **tree_p, mailbus_buf_t *answer, mailbus_error_t *error)
-{
-    char *text = *tree_p != NULL ? cJSON_PrintUnformatted(*tree_p) : NULL;
-    mailbus_code_t code = MAILBUS_OK;
-    if (text == NULL) {
-        code = mailbus_fail(error, MAILBUS_ENOMEM, "out of memory");
-    } else {
-        mailbus_buf_text(answer, text);
-    }
-    cJSON_free(text);
-    cJSON_Delete(*tree_p);
-    *tree_p = NULL;
-    return code;
-}
-
 void command_add_time(cJSON *object, const char *name, int64_t ms)
 {
     char time[MAILBUS_TIME_SIZE];
@@ -98,13 +77,8 @@ void command_target_free(command_target_t *target)
 
 mailbus_code_t command_limit(const cJSON *request, int64_t *ret_limit, mailbus_error_t *error)
 {
-    const cJSON *limit = mailbus_json_item(request, "limit");
-    double number = cJSON_IsNumber(limit) ? limit->valuedouble : LIMIT_DEFAULT;
-    if ((limit != NULL && !cJSON_IsNumber(limit)) || !(number >= 1) || number > LIMIT_MAX) {
-        return mailbus_fail(error, MAILBUS_EINVAL, "\"limit\" is a number from 1 to %d", LIMIT_MAX);
-    }
-    *ret_limit = (int64_t)number;
-    return MAILBUS_OK;
+    static const mb_command_bounds_t bounds = {1, LIMIT_MAX, LIMIT_DEFAULT};
+    return mb_command_number(request, "limit", bounds, ret_limit, error);
 }
 
 /* {"rows":…,"next":…}. `next` is what the page ended with where it is full. */
@@ -123,7 +97,7 @@ mailbus_code_t command_rows(cJSON *rows, int64_t limit, const char *next, mailbu
     } else {
         cJSON_AddNullToObject(tree, "next");
     }
-    return command_answer(&tree, answer, error);
+    return mb_command_answer(&tree, answer, error);
 }
 
 /* --- entries ------------------------------------------------------------------------------------
@@ -176,27 +150,23 @@ static mailbus_code_t check_reason(const char *reason, mailbus_error_t *error)
                               reason);
 }
 
-static mailbus_code_t list(sqlite3 *db, const char *request, size_t size, int64_t now_ms,
-                           mailbus_buf_t *answer, mailbus_error_t *error)
+static mailbus_code_t list(sqlite3 *db, const cJSON *request, int64_t now_ms, mailbus_buf_t *answer,
+                           mailbus_error_t *error)
 {
     (void)now_ms;
-    cJSON *tree = NULL;
     cJSON *rows = cJSON_CreateArray();
     sqlite3_stmt *stmt = NULL;
     char *last = NULL;
     int64_t limit = 0;
-    mailbus_code_t code = command_read(request, size, &tree, error);
-    if (code == MAILBUS_OK) {
-        code = command_limit(tree, &limit, error);
-    }
-    const char *reason = mailbus_json_string(tree, "reason");
-    const char *after = mailbus_json_string(tree, "after");
+    mailbus_code_t code = command_limit(request, &limit, error);
+    const char *reason = mailbus_json_string(request, "reason");
+    const char *after = mailbus_json_string(request, "after");
     if (code == MAILBUS_OK) {
         code = check_reason(reason, error);
     }
     if (code == MAILBUS_OK) {
         const mb_db_value_t values[] = {T(after != NULL ? after : ""), T(reason),
-                                        N(cJSON_IsTrue(mailbus_json_item(tree, "ambiguous"))),
+                                        N(cJSON_IsTrue(mailbus_json_item(request, "ambiguous"))),
                                         N(limit)};
         code = mb_db_query(db,
                            reason == NULL ? "SELECT " LIST_ENTRY_COLUMNS " FROM entries"
@@ -217,12 +187,22 @@ static mailbus_code_t list(sqlite3 *db, const char *request, size_t size, int64_
         cJSON_Delete(rows);
     }
     free(last);
-    cJSON_Delete(tree);
     return code;
 }
 
+MB_COMMAND(list)
+MB_COMMAND(command_show)
+MB_COMMAND(command_history)
+MB_COMMAND(command_add)
+MB_COMMAND(command_remove)
+MB_COMMAND(command_import)
+
 const mailbus_command_t suppression_commands[] = {
-    {"list", list},       {"show", command_show},     {"history", command_history},
-    {"add", command_add}, {"remove", command_remove}, {"import", command_import},
+    {"list", run_list},
+    {"show", run_command_show},
+    {"history", run_command_history},
+    {"add", run_command_add},
+    {"remove", run_command_remove},
+    {"import", run_command_import},
     {NULL, NULL},
 };
