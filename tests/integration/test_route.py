@@ -348,7 +348,9 @@ def test_help_names_every_setting():
 
 def test_the_history_says_what_was_done_with_each_mail(office):
     with office.route(route__rules=office.rules(FILE + '    never\n        subject = "never"\n        target = "lines"\n')) as program:
-        events = [office.mail("\x1b[31mone\nline"), office.mail("two", **{"from": "=cmd|x@example.com"})]
+        events = [office.mail("\x1b[31mone\nline")]
+        office.wait_history(*events, program=program)  # several workers: only then is the order known
+        events.append(office.mail("two", **{"from": "=cmd|x@example.com"}))
         office.wait_history(*events, program=program)
         running = mailbus(office, "route", "history", "--state", office.folder / "mailbus-route.db")
         program.stop()
